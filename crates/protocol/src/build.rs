@@ -1,0 +1,109 @@
+//! Owned programs, for user mode: written here, read back through [`Program`].
+
+use alloc::vec::Vec;
+
+use crate::bytes::Writer;
+use crate::limits;
+use crate::program::{
+    Apc, ApcKind, ENTRY_SIZE, Event, EventKind, FORMAT, HEAD_SIZE, MAGIC, Malformed, Observed,
+    Program,
+};
+use crate::step::{STEP_SIZE, Step};
+
+/// A program in the making. [`ProgramBuf::encode`] makes the bytes; [`Program::parse`] judges them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProgramBuf {
+    /// Initial values of the variables.
+    pub variables: Vec<i64>,
+    /// The events.
+    pub events: Vec<Event>,
+    /// The APCs.
+    pub apcs: Vec<Apc>,
+    /// What an outcome consists of.
+    pub observed: Vec<Observed>,
+    /// The steps of each lane.
+    pub lanes: Vec<Vec<Step>>,
+}
+
+/// A count as it is encoded. One that does not fit becomes the largest number, which is above every
+/// limit, so that the parser refuses it.
+fn count8(len: usize) -> u8 {
+    u8::try_from(len).unwrap_or(u8::MAX)
+}
+
+fn count32(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+impl ProgramBuf {
+    /// The program as bytes. Tables beyond their limits are written as they are: the parser and the
+    /// driver refuse them by name.
+    pub fn encode(&self) -> Vec<u8> {
+        let entries =
+            self.variables.len() + self.events.len() + self.apcs.len() + self.observed.len();
+        let steps: usize = self.lanes.iter().map(Vec::len).sum();
+        let length = HEAD_SIZE + entries * ENTRY_SIZE + steps * STEP_SIZE;
+        let mut bytes = alloc::vec![0; HEAD_SIZE];
+        let mut head = Writer::new(&mut bytes);
+        head.u32(MAGIC);
+        head.u16(FORMAT);
+        for len in [
+            self.lanes.len(),
+            self.variables.len(),
+            self.events.len(),
+            self.apcs.len(),
+            self.observed.len(),
+        ] {
+            head.u8(count8(len));
+        }
+        head.u8(0);
+        head.u32(count32(length));
+        for lane in 0..limits::LANES {
+            head.u32(self.lanes.get(lane).map_or(0, |steps| count32(steps.len())));
+        }
+        for value in &self.variables {
+            bytes.extend(value.to_le_bytes());
+        }
+        for event in &self.events {
+            let kind = u8::from(event.kind == EventKind::Synchronization);
+            bytes.extend([kind, u8::from(event.signaled), 0, 0, 0, 0, 0, 0]);
+        }
+        for apc in &self.apcs {
+            let kind = u8::from(apc.kind == ApcKind::Normal);
+            bytes.extend([kind, apc.lane, 0, 0, 0, 0, 0, 0]);
+        }
+        for observed in &self.observed {
+            bytes.extend(match *observed {
+                Observed::Register { lane, register } => [0, lane, register, 0, 0, 0, 0, 0],
+                Observed::Variable(variable) => [1, 0, variable, 0, 0, 0, 0, 0],
+            });
+        }
+        for step in self.lanes.iter().flatten() {
+            bytes.extend(step.encode());
+        }
+        bytes
+    }
+
+    /// Reads a program into its owned form.
+    ///
+    /// # Errors
+    /// As [`Program::parse`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let program = Program::parse(bytes)?;
+        Ok(Self {
+            variables: (0..program.variables())
+                .map(|v| program.initial(v))
+                .collect(),
+            events: (0..program.events())
+                .filter_map(|e| program.event(e))
+                .collect(),
+            apcs: (0..program.apcs()).filter_map(|a| program.apc(a)).collect(),
+            observed: (0..program.observed_len())
+                .filter_map(|o| program.observed(o))
+                .collect(),
+            lanes: (0..program.lanes())
+                .map(|l| program.lane_steps(l).collect())
+                .collect(),
+        })
+    }
+}

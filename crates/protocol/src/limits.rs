@@ -1,0 +1,32 @@
+//! Limits of what one program and one run may ask for.
+//!
+//! They bound nonpaged memory, the 24 KB kernel stack and the time that a session can hold threads.
+
+/// Lanes of a program: threads that run at the same time.
+pub const LANES: usize = 6;
+/// Registers of each lane, `r0` to `r15`.
+pub const REGISTERS: usize = 16;
+/// Plain variables, shared by all lanes.
+pub const VARIABLES: usize = 16;
+/// Events.
+pub const EVENTS: usize = 16;
+/// APC objects.
+pub const APCS: usize = 16;
+/// Values that one outcome consists of.
+pub const OBSERVED: usize = 32;
+/// Steps of one lane.
+pub const STEPS_PER_LANE: usize = 4096;
+/// Regions that one lane has open at the same time.
+pub const NESTING: usize = 1024;
+/// Different outcomes that a histogram keeps; iterations beyond them are counted as overflow.
+pub const OUTCOMES: usize = 1024;
+/// Records of one lane in the trace of an iteration.
+pub const TRACE_RECORDS_PER_LANE: usize = 1024;
+/// Iterations of one run.
+pub const ITERATIONS: u32 = 100_000_000;
+/// Deadline of a run, in milliseconds.
+pub const RUN_DEADLINE_MS: u32 = 600_000;
+/// Deadline of one wait inside an iteration, in milliseconds.
+pub const WAIT_DEADLINE_MS: u32 = 10_000;
+/// Sessions that the device keeps at the same time.
+pub const SESSIONS: usize = 64;

@@ -1,0 +1,307 @@
+//! The steps of a lane, 16 bytes each.
+//!
+//! | offset | size | field |
+//! |---|---|---|
+//! | 0 | 1 | operation, [`Op`] |
+//! | 1 | 1 | destination register, or [`NO_REGISTER`] |
+//! | 2 | 1 | index of the variable, event or APC, or 0 |
+//! | 3 | 1 | source register, or [`NO_REGISTER`] |
+//! | 4 | 4 | reserved, zero |
+//! | 8 | 8 | constant, signed |
+
+use crate::bytes::{Reader, Writer};
+use crate::limits;
+
+/// Size of an encoded step in bytes.
+pub const STEP_SIZE: usize = 16;
+
+/// "No register" in the register fields of an encoded step.
+pub const NO_REGISTER: u8 = 0xFF;
+
+/// A register of the executing lane, below [`limits::REGISTERS`].
+pub type Register = u8;
+
+/// One step of a lane. Indices point into the program's tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// `KeEnterCriticalRegion`.
+    EnterCritical,
+    /// `KeLeaveCriticalRegion`.
+    LeaveCritical,
+    /// `KeEnterGuardedRegion`.
+    EnterGuarded,
+    /// `KeLeaveGuardedRegion`.
+    LeaveGuarded,
+    /// Raises the IRQL to APC_LEVEL; the scope ends at [`Step::Lower`].
+    RaiseApc,
+    /// Lowers the IRQL to what it was before [`Step::RaiseApc`].
+    Lower,
+    /// `KeAreApcsDisabled`: 1 or 0.
+    ApcsDisabled {
+        /// Where the answer goes.
+        to: Register,
+    },
+    /// `KeAreAllApcsDisabled`: 1 or 0.
+    AllApcsDisabled {
+        /// Where the answer goes.
+        to: Register,
+    },
+    /// `KeGetCurrentIrql`.
+    Irql {
+        /// Where the answer goes.
+        to: Register,
+    },
+    /// `KeInsertQueueApc`: 1 when it was inserted, 0 when the kernel refused.
+    Queue {
+        /// Which APC.
+        apc: u8,
+        /// Where the answer goes, if anybody wants it.
+        to: Option<Register>,
+    },
+    /// How often an APC has run in this iteration. A normal APC has run once its normal routine has.
+    Ran {
+        /// Which APC.
+        apc: u8,
+        /// Where the count goes.
+        to: Register,
+    },
+    /// `KeSetEvent`.
+    Set {
+        /// Which event.
+        event: u8,
+    },
+    /// `KeResetEvent`.
+    Reset {
+        /// Which event.
+        event: u8,
+    },
+    /// `KeWaitForMultipleObjects` on the event and on the run's cancellation: kernel mode, not
+    /// alertable, with the run's wait deadline.
+    Wait {
+        /// Which event.
+        event: u8,
+    },
+    /// Waits until every lane has come to its barrier of the same number.
+    Barrier,
+    /// Stores a value in a variable (sequentially consistent).
+    Store {
+        /// Which variable.
+        variable: u8,
+        /// Added to the constant, if given. The sum wraps.
+        from: Option<Register>,
+        /// The constant.
+        constant: i64,
+    },
+    /// Loads a variable (sequentially consistent).
+    Load {
+        /// Which variable.
+        variable: u8,
+        /// Where the value goes.
+        to: Register,
+    },
+}
+
+/// Numbers of the operations in an encoded step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[allow(
+    missing_docs,
+    reason = "each is described at the Step of the same name"
+)]
+pub enum Op {
+    EnterCritical = 1,
+    LeaveCritical = 2,
+    EnterGuarded = 3,
+    LeaveGuarded = 4,
+    RaiseApc = 5,
+    Lower = 6,
+    ApcsDisabled = 7,
+    AllApcsDisabled = 8,
+    Irql = 9,
+    Queue = 10,
+    Ran = 11,
+    Set = 12,
+    Reset = 13,
+    Wait = 14,
+    Barrier = 15,
+    Store = 16,
+    Load = 17,
+}
+
+impl Op {
+    /// Every operation.
+    pub const ALL: [Self; 17] = [
+        Self::EnterCritical,
+        Self::LeaveCritical,
+        Self::EnterGuarded,
+        Self::LeaveGuarded,
+        Self::RaiseApc,
+        Self::Lower,
+        Self::ApcsDisabled,
+        Self::AllApcsDisabled,
+        Self::Irql,
+        Self::Queue,
+        Self::Ran,
+        Self::Set,
+        Self::Reset,
+        Self::Wait,
+        Self::Barrier,
+        Self::Store,
+        Self::Load,
+    ];
+
+    fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|op| *op as u8 == number)
+    }
+}
+
+/// Why 16 bytes are no step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadStep {
+    /// The operation's number is unknown.
+    Operation,
+    /// A register is missing, or its number is too large.
+    Register,
+    /// A field that this operation does not use is not zero (or not [`NO_REGISTER`]).
+    Unused,
+}
+
+fn optional(register: u8) -> Result<Option<Register>, BadStep> {
+    match register {
+        NO_REGISTER => Ok(None),
+        r if usize::from(r) < limits::REGISTERS => Ok(Some(r)),
+        _ => Err(BadStep::Register),
+    }
+}
+
+fn required(register: u8) -> Result<Register, BadStep> {
+    optional(register)?.ok_or(BadStep::Register)
+}
+
+impl Step {
+    /// Decodes 16 bytes. Indices of variables, events and APCs are not yet checked.
+    ///
+    /// # Errors
+    /// [`BadStep`]: an unknown operation, a bad register, or something in an unused field.
+    pub fn decode(bytes: &[u8; STEP_SIZE]) -> Result<Self, BadStep> {
+        let mut reader = Reader::new(bytes);
+        let [op, to, index, from] = reader.array();
+        let _reserved = reader.u32();
+        let constant = reader.i64();
+        let required_to = || required(to);
+        let step = match Op::from_number(op).ok_or(BadStep::Operation)? {
+            Op::EnterCritical => Self::EnterCritical,
+            Op::LeaveCritical => Self::LeaveCritical,
+            Op::EnterGuarded => Self::EnterGuarded,
+            Op::LeaveGuarded => Self::LeaveGuarded,
+            Op::RaiseApc => Self::RaiseApc,
+            Op::Lower => Self::Lower,
+            Op::Barrier => Self::Barrier,
+            Op::ApcsDisabled => Self::ApcsDisabled { to: required_to()? },
+            Op::AllApcsDisabled => Self::AllApcsDisabled { to: required_to()? },
+            Op::Irql => Self::Irql { to: required_to()? },
+            Op::Queue => Self::Queue {
+                apc: index,
+                to: optional(to)?,
+            },
+            Op::Ran => Self::Ran {
+                apc: index,
+                to: required_to()?,
+            },
+            Op::Set => Self::Set { event: index },
+            Op::Reset => Self::Reset { event: index },
+            Op::Wait => Self::Wait { event: index },
+            Op::Store => Self::Store {
+                variable: index,
+                from: optional(from)?,
+                constant,
+            },
+            Op::Load => Self::Load {
+                variable: index,
+                to: required_to()?,
+            },
+        };
+        // Each step has one encoding, so whatever differs from it stands in a field it does not use.
+        if step.encode() == *bytes {
+            Ok(step)
+        } else {
+            Err(BadStep::Unused)
+        }
+    }
+
+    /// Encodes the step.
+    pub fn encode(self) -> [u8; STEP_SIZE] {
+        let (op, to, index, from, constant) = match self {
+            Self::EnterCritical => (Op::EnterCritical, None, 0, None, 0),
+            Self::LeaveCritical => (Op::LeaveCritical, None, 0, None, 0),
+            Self::EnterGuarded => (Op::EnterGuarded, None, 0, None, 0),
+            Self::LeaveGuarded => (Op::LeaveGuarded, None, 0, None, 0),
+            Self::RaiseApc => (Op::RaiseApc, None, 0, None, 0),
+            Self::Lower => (Op::Lower, None, 0, None, 0),
+            Self::ApcsDisabled { to } => (Op::ApcsDisabled, Some(to), 0, None, 0),
+            Self::AllApcsDisabled { to } => (Op::AllApcsDisabled, Some(to), 0, None, 0),
+            Self::Irql { to } => (Op::Irql, Some(to), 0, None, 0),
+            Self::Queue { apc, to } => (Op::Queue, to, apc, None, 0),
+            Self::Ran { apc, to } => (Op::Ran, Some(to), apc, None, 0),
+            Self::Set { event } => (Op::Set, None, event, None, 0),
+            Self::Reset { event } => (Op::Reset, None, event, None, 0),
+            Self::Wait { event } => (Op::Wait, None, event, None, 0),
+            Self::Barrier => (Op::Barrier, None, 0, None, 0),
+            Self::Store {
+                variable,
+                from,
+                constant,
+            } => (Op::Store, None, variable, from, constant),
+            Self::Load { variable, to } => (Op::Load, Some(to), variable, None, 0),
+        };
+        let mut bytes = [0; STEP_SIZE];
+        let mut writer = Writer::new(&mut bytes);
+        writer.u8(op as u8);
+        writer.u8(to.unwrap_or(NO_REGISTER));
+        writer.u8(index);
+        writer.u8(from.unwrap_or(NO_REGISTER));
+        writer.u32(0);
+        writer.i64(constant);
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Bytes that decode encode to themselves: no two encodings mean the same step.
+        #[test]
+        fn decoding_is_injective(mut bytes in any::<[u8; STEP_SIZE]>(), op in 0_u8..20, plain in any::<bool>()) {
+            bytes[0] = op;
+            if plain {
+                bytes[1] %= 17;
+                bytes[2] %= 16;
+                bytes[3] = NO_REGISTER;
+                bytes[4..].fill(0);
+            }
+            if let Ok(step) = Step::decode(&bytes) {
+                prop_assert_eq!(step.encode(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn bad_fields_are_told_apart() {
+        let good = Step::Ran { apc: 3, to: 2 }.encode();
+        assert_eq!(Step::decode(&good), Ok(Step::Ran { apc: 3, to: 2 }));
+        let with = |at: usize, value: u8| {
+            let mut bytes = good;
+            bytes[at] = value;
+            Step::decode(&bytes)
+        };
+        assert_eq!(with(0, 0), Err(BadStep::Operation));
+        assert_eq!(with(1, 16), Err(BadStep::Register));
+        assert_eq!(with(1, NO_REGISTER), Err(BadStep::Register));
+        assert_eq!(with(3, 0), Err(BadStep::Unused));
+        assert_eq!(with(7, 1), Err(BadStep::Unused));
+        assert_eq!(with(8, 1), Err(BadStep::Unused));
+    }
+}
