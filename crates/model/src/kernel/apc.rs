@@ -1,0 +1,376 @@
+//! APCs: insertion, the table of who may run where, delivery, and what delivery must leave behind.
+
+use super::bugcheck::IRQL_UNEXPECTED_VALUE;
+use super::thread::{Thread, check_counters};
+use super::wait::Wait;
+use super::{
+    APC_LEVEL, ApcId, Baseline, BugCheck, DISPATCH_LEVEL, Kernel, PASSIVE_LEVEL, Profile, ThreadId,
+};
+
+/// The two kinds of kernel APC.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ApcKind {
+    /// Has a kernel routine only, which runs at APC_LEVEL.
+    Special,
+    /// Has a kernel routine, which runs at APC_LEVEL, then a normal routine, which runs at
+    /// PASSIVE_LEVEL.
+    Normal,
+}
+
+/// What follows a kernel routine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// Nothing: the APC was a special one.
+    Done,
+    /// The normal routine, at PASSIVE_LEVEL with a kernel APC in progress.
+    NormalRoutine,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Apc {
+    /// `None` once the target has been freed.
+    target: Option<ThreadId>,
+    kind: ApcKind,
+    inserted: bool,
+}
+
+/// An inserted APC.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Queued {
+    pub(super) apc: ApcId,
+    kind: ApcKind,
+    notice: Notice,
+}
+
+/// What the target's processor knows of an inserted APC.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Notice {
+    /// Nothing yet: the interrupt that announces it may come late.
+    Unseen,
+    /// It is there: lowering the IRQL to where it may run delivers it.
+    Seen,
+    /// It must be delivered before its target does anything else.
+    Due,
+}
+
+/// An APC routine that runs.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Frame {
+    apc: ApcId,
+    kind: ApcKind,
+    routine: Routine,
+    /// What the routine began with and must return with.
+    counters: Baseline,
+    /// The IRQL of what was interrupted.
+    interrupted_irql: u8,
+    /// The wait that was interrupted.
+    pub(super) wait: Option<Wait>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Routine {
+    Kernel,
+    Normal,
+}
+
+/// Which kinds the state of a thread lets run.
+#[derive(Clone, Copy)]
+pub(super) struct Allowed {
+    special: bool,
+    normal: bool,
+}
+
+impl Allowed {
+    fn of(self, kind: ApcKind) -> bool {
+        match kind {
+            ApcKind::Special => self.special,
+            ApcKind::Normal => self.normal,
+        }
+    }
+}
+
+impl Thread {
+    /// The table of semantics.md, section 2. A normal APC behind a special one is held up by the
+    /// order of the queue, not here.
+    fn allowed(&self) -> Allowed {
+        let special = self.counters.special == 0 && self.irql < APC_LEVEL;
+        let in_progress = self
+            .frames
+            .iter()
+            .any(|frame| frame.kind == ApcKind::Normal);
+        Allowed {
+            special,
+            normal: special && self.counters.kernel == 0 && !in_progress,
+        }
+    }
+}
+
+impl Kernel {
+    /// `KeInitializeApc`.
+    pub fn create_apc(&mut self, target: ThreadId, kind: ApcKind) -> ApcId {
+        ApcId(self.apcs.insert(Apc {
+            target: Some(target),
+            kind,
+            inserted: false,
+        }))
+    }
+
+    /// Frees the APC object.
+    ///
+    /// # Errors
+    ///
+    /// 0x139 with parameter 1 = 3 when it is still inserted, or while one of its routines runs.
+    /// (A kernel routine may free its own APC on a real kernel; the project's ring-0 rules don't
+    /// allow that.)
+    pub fn remove_apc(&mut self, a: ApcId) -> Result<(), BugCheck> {
+        let apc = self.apcs.get(a.0);
+        let runs = |t: ThreadId| self.thread(t).frames.iter().any(|frame| frame.apc == a);
+        if apc.inserted {
+            return Err(BugCheck::freed_in_use(
+                "An APC was freed while it was inserted.",
+            ));
+        }
+        if apc.target.is_some_and(runs) {
+            return Err(BugCheck::freed_in_use(
+                "An APC was freed while its routine ran.",
+            ));
+        }
+        self.apcs.remove(a.0);
+        Ok(())
+    }
+
+    /// `KeInsertQueueApc`, called by thread `by`. `false` when the APC is inserted already or its
+    /// target has ended: the object stays with the caller.
+    ///
+    /// Specials go ahead of normals, FIFO inside each kind (semantics.md, section 2). What a
+    /// thread queues to itself it must take before the call returns, if that is allowed. What
+    /// another thread queues may come at any later point (model.md, decision 4); in `Nt52` it
+    /// takes a blocked target out of its wait at once.
+    ///
+    /// # Errors
+    ///
+    /// 0xC4/0x20010 above DISPATCH_LEVEL (the routine is not documented; the rule is the nearest
+    /// one). 0x139 with parameter 1 = 3 when the target has been freed.
+    pub fn insert_apc(&mut self, a: ApcId, by: ThreadId) -> Result<bool, BugCheck> {
+        let irql = self.thread(by).irql;
+        if irql > DISPATCH_LEVEL {
+            let reason = format!("KeInsertQueueApc was called at IRQL {irql}.");
+            return Err(BugCheck::verifier(0x20010, [0; 3], reason));
+        }
+        let apc = self.apcs.get_mut(a.0);
+        let kind = apc.kind;
+        let Some(target) = apc.target else {
+            return Err(BugCheck::freed_in_use(
+                "An APC was inserted to a thread that is freed.",
+            ));
+        };
+        if apc.inserted || self.threads.get(target.0).ended {
+            return Ok(false);
+        }
+        apc.inserted = true;
+        let allowed = self.allowed(target).of(kind);
+        let notice = if by == target {
+            if allowed { Notice::Due } else { Notice::Seen }
+        } else if self.profile == Profile::Nt52 && allowed && self.blocked(target) {
+            Notice::Due
+        } else {
+            Notice::Unseen
+        };
+        let queue = &mut self.thread_mut(target).queue;
+        let specials = queue
+            .iter()
+            .filter(|queued| queued.kind == ApcKind::Special)
+            .count();
+        let place = if kind == ApcKind::Special {
+            specials
+        } else {
+            queue.len()
+        };
+        queue.insert(
+            place,
+            Queued {
+                apc: a,
+                kind,
+                notice,
+            },
+        );
+        Ok(true)
+    }
+
+    /// The APC that would be delivered next to `t` at this moment, also inside its wait
+    /// (the table of semantics.md, section 2).
+    pub fn deliverable(&self, t: ThreadId) -> Option<ApcId> {
+        let first = self.thread(t).queue.first()?;
+        self.allowed(t).of(first.kind).then_some(first.apc)
+    }
+
+    /// Whether `t` may do nothing else before it has taken APCs (model.md, decision 4): one that
+    /// is allowed was queued by the thread itself, was enabled by the leave or the lowering of
+    /// the IRQL that has just been made, stood in the queue when the thread was about to block,
+    /// or (in `Nt52`) when another delivery ended.
+    pub fn forced(&self, t: ThreadId) -> bool {
+        let allowed = self.allowed(t);
+        let due = |queued: &Queued| queued.notice == Notice::Due && allowed.of(queued.kind);
+        self.thread(t).queue.iter().any(due)
+    }
+
+    /// Delivers [`Kernel::deliverable`]: takes it off the queue, so that it may be inserted
+    /// again, and raises the IRQL to APC_LEVEL. Its kernel routine runs now.
+    pub fn begin_delivery(&mut self, t: ThreadId) -> Option<(ApcId, ApcKind)> {
+        let apc = self.deliverable(t)?;
+        let wait = self.interrupt_wait(t);
+        self.apcs.get_mut(apc.0).inserted = false;
+        let thread = self.thread_mut(t);
+        let kind = thread.queue.remove(0).kind;
+        thread.frames.push(Frame {
+            apc,
+            kind,
+            routine: Routine::Kernel,
+            counters: thread.counters,
+            interrupted_irql: thread.irql,
+            wait,
+        });
+        thread.irql = APC_LEVEL;
+        Some((apc, kind))
+    }
+
+    /// The kernel routine of the innermost APC has returned.
+    ///
+    /// # Errors
+    ///
+    /// 0xC8 IRQL_UNEXPECTED_VALUE when it did not return at APC_LEVEL (page of bug check 0xC8;
+    /// which of 0 and 1 stands for the kernel routine is not documented, here it is 0);
+    /// 0x1 APC_INDEX_MISMATCH when it changed a counter.
+    ///
+    /// # Panics
+    ///
+    /// When no kernel routine runs innermost.
+    pub fn kernel_routine_returned(&mut self, t: ThreadId) -> Result<Next, BugCheck> {
+        let frame = self.check_frame(t, Routine::Kernel, APC_LEVEL)?;
+        match frame.kind {
+            ApcKind::Special => {
+                self.end_frame(t);
+                Ok(Next::Done)
+            }
+            ApcKind::Normal => {
+                if let Some(frame) = self.thread_mut(t).frames.last_mut() {
+                    frame.routine = Routine::Normal;
+                }
+                self.irql_falls(t, PASSIVE_LEVEL);
+                Ok(Next::NormalRoutine)
+            }
+        }
+    }
+
+    /// The normal routine of the innermost APC has returned.
+    ///
+    /// # Errors
+    ///
+    /// 0xC8 when it did not return at PASSIVE_LEVEL (1 stands for the normal routine), 0x1 when
+    /// it changed a counter.
+    ///
+    /// # Panics
+    ///
+    /// When no normal routine runs innermost.
+    pub fn normal_routine_returned(&mut self, t: ThreadId) -> Result<(), BugCheck> {
+        self.check_frame(t, Routine::Normal, PASSIVE_LEVEL)?;
+        self.end_frame(t);
+        Ok(())
+    }
+
+    pub(super) fn allowed(&self, t: ThreadId) -> Allowed {
+        self.thread(t).allowed()
+    }
+
+    /// The APCs of a freed thread name nobody from now on.
+    pub(super) fn orphan_apcs(&mut self, target: ThreadId) {
+        for (_, apc) in self.apcs.iter_mut() {
+            if apc.target == Some(target) {
+                apc.target = None;
+            }
+        }
+    }
+
+    /// Lowers the IRQL and makes due what this processor has seen.
+    pub(super) fn irql_falls(&mut self, t: ThreadId, to: u8) {
+        self.thread_mut(t).irql = to;
+        self.mark(t, |queued, allowed| {
+            if queued.notice == Notice::Seen && allowed {
+                queued.notice = Notice::Due;
+            }
+        });
+    }
+
+    /// A leave has brought a counter to 0; `before` is what was allowed until then. The leave
+    /// forces what it enables. In `Nt52` it looks at the whole queue, so that what was allowed
+    /// all along is forced as well. At APC_LEVEL it only takes notice.
+    pub(super) fn counter_reached_zero(&mut self, t: ThreadId, before: Allowed) {
+        let whole_queue = self.profile == Profile::Nt52;
+        let thread = self.thread(t);
+        let held_by_irql = thread.counters.special == 0 && thread.irql >= APC_LEVEL;
+        self.mark(t, |queued, allowed| {
+            if allowed && (whole_queue || !before.of(queued.kind)) {
+                queued.notice = Notice::Due;
+            } else if held_by_irql && queued.notice == Notice::Unseen {
+                queued.notice = Notice::Seen;
+            }
+        });
+    }
+
+    /// Makes due whatever is allowed.
+    pub(super) fn force_allowed(&mut self, t: ThreadId) {
+        self.mark(t, |queued, allowed| {
+            if allowed {
+                queued.notice = Notice::Due;
+            }
+        });
+    }
+
+    fn mark(&mut self, t: ThreadId, change: impl Fn(&mut Queued, bool)) {
+        let thread = self.thread_mut(t);
+        let allowed = thread.allowed();
+        for queued in &mut thread.queue {
+            change(queued, allowed.of(queued.kind));
+        }
+    }
+
+    /// The innermost frame, if it has kept what it began with.
+    fn check_frame(&self, t: ThreadId, routine: Routine, irql: u8) -> Result<&Frame, BugCheck> {
+        let thread = self.thread(t);
+        let frame = thread
+            .frames
+            .last()
+            .filter(|frame| frame.routine == routine);
+        let frame = frame.unwrap_or_else(|| panic!("no {routine:?} routine runs in {t:?}"));
+        if thread.irql != irql {
+            let unique = u64::from(routine == Routine::Normal);
+            let first = u64::from(thread.irql) << 16 | u64::from(irql) << 8 | unique;
+            let reason = format!(
+                "The {routine:?} routine of an APC began at IRQL {irql} and returned at {}.",
+                thread.irql
+            );
+            return Err(BugCheck::new(
+                IRQL_UNEXPECTED_VALUE,
+                [first, 0, 0, 0],
+                reason,
+            ));
+        }
+        check_counters(thread, frame.counters)?;
+        Ok(frame)
+    }
+
+    /// Returns to what the innermost APC interrupted. In `Nt52` delivery looks at the queue again
+    /// before it returns; documentation does not promise that.
+    fn end_frame(&mut self, t: ThreadId) {
+        let Some(frame) = self.thread_mut(t).frames.pop() else {
+            return;
+        };
+        self.irql_falls(t, frame.interrupted_irql);
+        if self.profile == Profile::Nt52 {
+            self.force_allowed(t);
+        }
+        if let Some(wait) = frame.wait {
+            self.resume_wait(t, wait);
+        }
+    }
+}

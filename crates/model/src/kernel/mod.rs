@@ -1,0 +1,94 @@
+//! The machine: threads with two counters, an IRQL and an APC queue, and the objects they wait on.
+//!
+//! The machine does not run anything. A caller reports what a thread does (`enter_critical`,
+//! `insert_apc`, `wait`, …) and asks what may or must happen next ([`Kernel::deliverable`],
+//! [`Kernel::forced`], [`Kernel::grantable`]). Where more than one thing may happen the caller
+//! chooses: the machine is a relation, not a function.
+
+mod apc;
+mod bugcheck;
+mod irql;
+mod object;
+mod region;
+mod slots;
+mod thread;
+mod wait;
+
+pub use apc::{ApcKind, Next};
+pub use bugcheck::BugCheck;
+pub use irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+pub use object::EventKind;
+pub use region::Answer;
+pub use thread::Baseline;
+
+use apc::Apc;
+use object::Object;
+use slots::Slots;
+use thread::Thread;
+
+/// Names a thread of one [`Kernel`]. A number is used again once the thread's object is removed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ThreadId(pub u32);
+
+/// Names an APC object of one [`Kernel`]. A number is used again once the APC is removed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ApcId(pub u32);
+
+/// Names a dispatcher object of one [`Kernel`]. A number is used again once it is removed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ObjectId(pub u32);
+
+/// How much of the kernel's behaviour is taken as given.
+///
+/// Every behaviour of `Nt52` is one of `Documented`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Profile {
+    /// What Microsoft's pages promise, and no more.
+    Documented,
+    /// What open re-implementations of NT 5.2 do: the queue is drained once delivery has begun,
+    /// an APC to a waiting thread takes it out of its wait at once, events wake in FIFO order.
+    Nt52,
+}
+
+/// The state of one machine.
+///
+/// # Panics
+///
+/// Every routine panics when it is given an id that names nothing: ids are the caller's own
+/// bookkeeping, not input of the driver under test.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Kernel {
+    profile: Profile,
+    threads: Slots<Thread>,
+    apcs: Slots<Apc>,
+    objects: Slots<Object>,
+    /// The blocked threads in the order in which they blocked. Kept in `Nt52` only, where the
+    /// order decides who wakes.
+    wait_order: Vec<ThreadId>,
+}
+
+impl Kernel {
+    /// A machine without threads.
+    pub fn new(profile: Profile) -> Self {
+        Self {
+            profile,
+            threads: Slots::new(),
+            apcs: Slots::new(),
+            objects: Slots::new(),
+            wait_order: Vec::new(),
+        }
+    }
+
+    /// The profile that the machine was made with.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    fn thread(&self, t: ThreadId) -> &Thread {
+        self.threads.get(t.0)
+    }
+
+    fn thread_mut(&mut self, t: ThreadId) -> &mut Thread {
+        self.threads.get_mut(t.0)
+    }
+}

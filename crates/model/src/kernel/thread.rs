@@ -1,0 +1,164 @@
+//! Threads: their two counters, their life, and what must be true when they return.
+
+use super::apc::{Frame, Queued};
+use super::bugcheck::{
+    APC_INDEX_MISMATCH, IRQL_GT_ZERO_AT_SYSTEM_SERVICE, KERNEL_APC_PENDING_DURING_EXIT,
+    combined_apc_disable,
+};
+use super::object::Object;
+use super::wait::Wait;
+use super::{ApcId, BugCheck, Kernel, ObjectId, PASSIVE_LEVEL, ThreadId};
+
+/// The two signed 16-bit counters of a thread: 0 is enabled, negative is that many regions deep
+/// (semantics.md, section 1). As a thread's baseline: what they are when the thread starts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Baseline {
+    /// `KernelApcDisable`: critical regions.
+    pub kernel: i16,
+    /// `SpecialApcDisable`: guarded regions.
+    pub special: i16,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Thread {
+    pub(super) baseline: Baseline,
+    pub(super) counters: Baseline,
+    pub(super) irql: u8,
+    /// Inserted APCs, the next one first: specials ahead of normals, FIFO inside each kind.
+    pub(super) queue: Vec<Queued>,
+    /// APC routines that run now, the innermost last.
+    pub(super) frames: Vec<Frame>,
+    /// The wait that the thread is in. One that an APC routine interrupted is in its frame.
+    pub(super) wait: Option<Wait>,
+    pub(super) object: ObjectId,
+    pub(super) ended: bool,
+}
+
+impl Kernel {
+    /// Makes a running thread at PASSIVE_LEVEL with the counters of `baseline`.
+    ///
+    /// What a driver-created thread starts with is disputed (semantics.md, section 5), so it is
+    /// a parameter.
+    pub fn create_thread(&mut self, baseline: Baseline) -> ThreadId {
+        // The object and the thread name each other, so the object is corrected afterwards.
+        let object = ObjectId(self.objects.insert(Object::Thread {
+            thread: ThreadId(0),
+        }));
+        let thread = ThreadId(self.threads.insert(Thread {
+            baseline,
+            counters: baseline,
+            irql: PASSIVE_LEVEL,
+            queue: Vec::new(),
+            frames: Vec::new(),
+            wait: None,
+            object,
+            ended: false,
+        }));
+        *self.objects.get_mut(object.0) = Object::Thread { thread };
+        thread
+    }
+
+    /// Ends the thread, signals its object and empties its queue. Returns the APCs that were
+    /// still inserted, in queue order: their rundown routines must run.
+    ///
+    /// # Errors
+    ///
+    /// 0x20 KERNEL_APC_PENDING_DURING_EXIT when a counter is not at its baseline, the IRQL is not
+    /// PASSIVE_LEVEL, or an APC routine has not returned (semantics.md, section 4; the page of
+    /// 0x20 demands zero for both).
+    ///
+    /// # Panics
+    ///
+    /// When the thread waits: only a running thread can end itself.
+    pub fn end_thread(&mut self, t: ThreadId) -> Result<Vec<ApcId>, BugCheck> {
+        let thread = self.thread_mut(t);
+        assert!(
+            thread.wait.is_none(),
+            "a thread that waits can't end itself"
+        );
+        let wrong = if thread.counters != thread.baseline {
+            Some("The thread ends inside a region that it has not left.")
+        } else if thread.irql != PASSIVE_LEVEL {
+            Some("The thread ends above PASSIVE_LEVEL.")
+        } else if !thread.frames.is_empty() {
+            Some("The thread ends inside an APC routine.")
+        } else {
+            None
+        };
+        if let Some(reason) = wrong {
+            let counters = combined_apc_disable(thread.counters);
+            let parameters = [0, counters, u64::from(thread.irql), 0];
+            return Err(BugCheck::new(
+                KERNEL_APC_PENDING_DURING_EXIT,
+                parameters,
+                reason,
+            ));
+        }
+        thread.ended = true;
+        let flushed = std::mem::take(&mut thread.queue);
+        let object = thread.object;
+        self.wake_all(object);
+        Ok(flushed.into_iter().map(|queued| queued.apc).collect())
+    }
+
+    /// The thread's counters now. There is no documented accessor (semantics.md, section 1):
+    /// exact counts exist on the model and the host only.
+    pub fn counters(&self, t: ThreadId) -> Baseline {
+        self.thread(t).counters
+    }
+
+    /// The thread's IRQL now.
+    pub fn irql(&self, t: ThreadId) -> u8 {
+        self.thread(t).irql
+    }
+
+    /// The object that is signaled once the thread has ended. It outlives the thread until
+    /// [`Kernel::remove_object`].
+    pub fn thread_object(&self, t: ThreadId) -> ObjectId {
+        self.thread(t).object
+    }
+
+    /// Checks, at the end of a request or a callback, that both counters and the IRQL are what
+    /// they were before it.
+    ///
+    /// # Errors
+    ///
+    /// 0x4A IRQL_GT_ZERO_AT_SYSTEM_SERVICE for the IRQL, 0x1 APC_INDEX_MISMATCH for the counters
+    /// (semantics.md, section 4; parameter 3 of 0x1 is both counters).
+    pub fn check_return(
+        &self,
+        t: ThreadId,
+        before: Baseline,
+        irql_before: u8,
+    ) -> Result<(), BugCheck> {
+        let thread = self.thread(t);
+        if thread.irql != irql_before {
+            let reason = format!(
+                "A routine that was called at IRQL {irql_before} returned at IRQL {}.",
+                thread.irql
+            );
+            let parameters = [0, u64::from(thread.irql), 0, 0];
+            return Err(BugCheck::new(
+                IRQL_GT_ZERO_AT_SYSTEM_SERVICE,
+                parameters,
+                reason,
+            ));
+        }
+        check_counters(thread, before)
+    }
+}
+
+/// 0x1 when the counters are not `before`.
+pub(super) fn check_counters(thread: &Thread, before: Baseline) -> Result<(), BugCheck> {
+    let now = thread.counters;
+    if now == before {
+        return Ok(());
+    }
+    let reason = format!(
+        "A routine that was called with KernelApcDisable = {} and SpecialApcDisable = {} \
+         returned with {} and {}.",
+        before.kernel, before.special, now.kernel, now.special
+    );
+    let parameters = [0, 0, combined_apc_disable(now), 0];
+    Err(BugCheck::new(APC_INDEX_MISMATCH, parameters, reason))
+}

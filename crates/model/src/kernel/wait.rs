@@ -1,0 +1,226 @@
+//! Waits: when they block, what satisfies them, and how kernel APCs run inside them.
+//!
+//! All waits here are non-alertable or kernel-mode ones, which kernel APCs never end
+//! (semantics.md, section 2).
+
+use super::thread::Thread;
+use super::{APC_LEVEL, BugCheck, DISPATCH_LEVEL, Kernel, ObjectId, Profile, ThreadId};
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Wait {
+    objects: Vec<ObjectId>,
+    all: bool,
+    /// The index that ended the wait; the thread goes on once the wait is granted.
+    satisfied: Option<usize>,
+}
+
+/// MAXIMUM_WAIT_OBJECTS.
+const MAXIMUM_WAIT_OBJECTS: usize = 64;
+
+impl Thread {
+    /// Whether a wait of the thread, interrupted or not, is still linked to the object.
+    pub(super) fn waits_on(&self, o: ObjectId) -> bool {
+        let interrupted = self.frames.iter().filter_map(|frame| frame.wait.as_ref());
+        let mut waits = interrupted.chain(&self.wait);
+        waits.any(|wait| wait.satisfied.is_none() && wait.objects.contains(&o))
+    }
+}
+
+impl Kernel {
+    /// `KeWaitForSingleObject` and `KeWaitForMultipleObjects` (`all`: WaitAll).
+    ///
+    /// Gives the index of the object that satisfied the wait at once (0 with `all`), or `None`:
+    /// then the thread is blocked, or, without `may_block` (a time-out of zero), the wait has
+    /// timed out. Before it blocks, the thread must take every APC that is allowed
+    /// (model.md, decision 4).
+    ///
+    /// # Errors
+    ///
+    /// 0xC4/0x120 above DISPATCH_LEVEL, 0xC4/0x122 at DISPATCH_LEVEL with `may_block`, whether or
+    /// not an object is signaled (page of bug check 0xC4). 0xC for more than 64 objects
+    /// (page of `KeWaitForMultipleObjects`) and for none, which no page describes.
+    ///
+    /// # Panics
+    ///
+    /// When the thread waits already or has ended.
+    pub fn wait(
+        &mut self,
+        t: ThreadId,
+        objects: &[ObjectId],
+        all: bool,
+        may_block: bool,
+    ) -> Result<Option<usize>, BugCheck> {
+        let thread = self.thread(t);
+        assert!(
+            thread.wait.is_none() && !thread.ended,
+            "only a running thread can wait"
+        );
+        let irql = thread.irql;
+        if irql > DISPATCH_LEVEL || (may_block && irql > APC_LEVEL) {
+            let kind = if irql > DISPATCH_LEVEL { 0x120 } else { 0x122 };
+            let reason = format!("A wait that may block was called at IRQL {irql}.");
+            return Err(BugCheck::verifier(kind, [u64::from(irql), 0, 0], reason));
+        }
+        if objects.is_empty() || objects.len() > MAXIMUM_WAIT_OBJECTS {
+            let reason = format!("A wait was called on {} objects.", objects.len());
+            return Err(BugCheck::new(
+                super::bugcheck::MAXIMUM_WAIT_OBJECTS_EXCEEDED,
+                [0; 4],
+                reason,
+            ));
+        }
+        self.begin_wait(
+            t,
+            Wait {
+                objects: objects.to_vec(),
+                all,
+                satisfied: None,
+            },
+        );
+        if let Some(index) = self.thread(t).wait.as_ref().and_then(|wait| wait.satisfied) {
+            self.thread_mut(t).wait = None;
+            return Ok(Some(index));
+        }
+        if !may_block {
+            self.thread_mut(t).wait = None;
+            return Ok(None);
+        }
+        self.block(t);
+        Ok(None)
+    }
+
+    /// The index with which the wait of `t` has been satisfied, if it has: the thread may go on.
+    /// Not while an APC routine runs inside the wait, and not before the thread has taken the
+    /// APCs that are forced.
+    pub fn grantable(&self, t: ThreadId) -> Option<usize> {
+        let satisfied = self.thread(t).wait.as_ref()?.satisfied?;
+        (!self.forced(t)).then_some(satisfied)
+    }
+
+    /// Ends a satisfied wait: the thread runs again. `None` when [`Kernel::grantable`] is.
+    pub fn grant(&mut self, t: ThreadId) -> Option<usize> {
+        let index = self.grantable(t)?;
+        self.thread_mut(t).wait = None;
+        Some(index)
+    }
+
+    /// Ends the wait of `t` without an object: a time-out, or an abandoned test.
+    ///
+    /// `false` when there is nothing to end: the wait is satisfied already (grant it), an APC
+    /// routine runs inside it, or the thread does not wait.
+    pub fn expire(&mut self, t: ThreadId) -> bool {
+        let blocked = self
+            .thread(t)
+            .wait
+            .as_ref()
+            .is_some_and(|wait| wait.satisfied.is_none());
+        if blocked {
+            self.thread_mut(t).wait = None;
+            self.wait_order.retain(|&waiter| waiter != t);
+        }
+        blocked
+    }
+
+    /// Whether the thread is in a wait: not when an APC routine runs inside it.
+    pub fn waiting(&self, t: ThreadId) -> bool {
+        self.thread(t).wait.is_some()
+    }
+
+    /// Whether the thread is in a wait that nothing has satisfied yet.
+    pub(super) fn blocked(&self, t: ThreadId) -> bool {
+        self.thread(t)
+            .wait
+            .as_ref()
+            .is_some_and(|wait| wait.satisfied.is_none())
+    }
+
+    /// Enters the wait and looks at its objects.
+    fn begin_wait(&mut self, t: ThreadId, wait: Wait) {
+        self.thread_mut(t).wait = Some(wait);
+        self.satisfy(t);
+    }
+
+    fn block(&mut self, t: ThreadId) {
+        self.force_allowed(t);
+        if self.profile == Profile::Nt52 {
+            self.wait_order.push(t);
+        }
+    }
+
+    /// An APC routine interrupts the wait, if there is one. A blocked thread leaves its place.
+    pub(super) fn interrupt_wait(&mut self, t: ThreadId) -> Option<Wait> {
+        self.wait_order.retain(|&waiter| waiter != t);
+        self.thread_mut(t).wait.take()
+    }
+
+    /// The routine that interrupted the wait has returned: the wait resumes by itself, looks at
+    /// its objects again and, in `Nt52`, queues behind the others (semantics.md, section 2).
+    pub(super) fn resume_wait(&mut self, t: ThreadId, wait: Wait) {
+        if wait.satisfied.is_some() {
+            self.thread_mut(t).wait = Some(wait);
+            return;
+        }
+        self.begin_wait(t, wait);
+        if self.blocked(t) {
+            self.block(t);
+        }
+    }
+
+    /// The threads that are linked to the objects that they wait on, in the order in which a
+    /// wake-up looks at them. One that must first run an APC has not blocked yet.
+    pub(super) fn blocked_threads(&self) -> Vec<ThreadId> {
+        let eligible = |t: &ThreadId| self.blocked(*t) && !self.forced(*t);
+        match self.profile {
+            Profile::Nt52 => self.wait_order.iter().copied().filter(eligible).collect(),
+            Profile::Documented => {
+                let ids = self.threads.iter().map(|(id, _)| ThreadId(id));
+                ids.filter(eligible).collect()
+            }
+        }
+    }
+
+    /// Satisfies every wait that the object, signaled now, completes.
+    pub(super) fn wake_all(&mut self, o: ObjectId) {
+        for t in self.blocked_threads() {
+            if self.thread(t).waits_on(o) {
+                self.satisfy(t);
+            }
+        }
+    }
+
+    /// Whether the wait of the blocked thread would be satisfied if `o` were signaled.
+    pub(super) fn would_be_satisfied(&self, t: ThreadId, o: ObjectId) -> bool {
+        let Some(wait) = &self.thread(t).wait else {
+            return false;
+        };
+        let signaled = |&x: &ObjectId| x == o || self.signaled(x);
+        wait.objects.contains(&o) && (!wait.all || wait.objects.iter().all(signaled))
+    }
+
+    /// Satisfies the wait of the thread if its objects allow it, and consumes them.
+    pub(super) fn satisfy(&mut self, t: ThreadId) -> bool {
+        let Some(wait) = self.thread(t).wait.clone() else {
+            return false;
+        };
+        let index = if wait.all {
+            wait.objects.iter().all(|&o| self.signaled(o)).then_some(0)
+        } else {
+            wait.objects.iter().position(|&o| self.signaled(o))
+        };
+        let Some(index) = index else { return false };
+        let consumed = if wait.all {
+            &wait.objects[..]
+        } else {
+            &wait.objects[index..=index]
+        };
+        for &o in consumed {
+            self.consume(o);
+        }
+        self.wait_order.retain(|&waiter| waiter != t);
+        self.thread_mut(t).wait = Some(Wait {
+            satisfied: Some(index),
+            ..wait
+        });
+        true
+    }
+}
