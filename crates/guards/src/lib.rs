@@ -1,2 +1,46 @@
-//! Placeholder.
-#![no_std]
+//! Sound guards for the Windows kernel's APC-disabling regions.
+//!
+//! - [`Passive`] and [`ApcLevel`] witness at which IRQL the code runs, so that calling a routine
+//!   above its IRQL is a type error (rule IrqlKeApcLte2).
+//! - [`CriticalRegion`] and [`GuardedRegion`] are held regions: left exactly once, by the thread
+//!   that entered them, innermost first where they are lexically nested. [`critical`] and
+//!   [`guarded`] are the forms to prefer: a closure cannot forget its region, a guard can
+//!   (`core::mem::forget` is safe).
+//! - [`RegionStack`] holds any number of nested regions in storage of the caller's, for code that
+//!   learns only at run time how deep it nests.
+//! - [`NormalApcsDisabled`] is the proof that executive resources ask for.
+//!
+//! ```
+//! use apclab_guards::{Passive, apcs_disabled, critical};
+//!
+//! fn work(irql: &mut Passive) -> bool {
+//!     critical(irql, |irql, _region| apcs_disabled(irql))
+//! }
+//!
+//! // SAFETY: this thread runs at PASSIVE_LEVEL, and no other token of it exists.
+//! let mut irql = unsafe { Passive::assume() };
+//! assert!(work(&mut irql));
+//! assert!(!apcs_disabled(&irql));
+//! ```
+//!
+//! All `unsafe` that touches the kernel is in the private module `backend`.
+#![cfg_attr(not(feature = "model"), no_std)]
+
+mod backend;
+mod irql;
+mod predicates;
+mod region;
+mod stack;
+
+#[cfg(all(feature = "model", not(feature = "wdk")))]
+pub use backend::testing;
+pub use irql::{ApcLevel, AtMostApcLevel, Passive};
+pub use predicates::{all_apcs_disabled, apcs_disabled, current_irql};
+pub use region::{
+    Critical, CriticalRegion, Guarded, GuardedRegion, Kind, NormalApcsDisabled, Region, critical,
+    guarded,
+};
+pub use stack::{Full, RegionKind, RegionStack, Slot};
+
+/// Makes a type neither `Send` nor `Sync`: what it witnesses belongs to one thread.
+type OneThread = core::marker::PhantomData<*mut ()>;

@@ -1,0 +1,139 @@
+//! Held regions.
+#![allow(unsafe_code, reason = "a trait that unsafe code trusts")]
+
+use core::marker::PhantomData;
+
+use crate::{ApcLevel, AtMostApcLevel, OneThread};
+
+/// Which of the two counters a region changes.
+pub trait Kind: sealed::Sealed {}
+
+/// `KeEnterCriticalRegion`: keeps normal kernel APCs and user APCs out; special kernel APCs run.
+#[derive(Debug)]
+pub enum Critical {}
+
+/// `KeEnterGuardedRegion`: keeps every APC out.
+#[derive(Debug)]
+pub enum Guarded {}
+
+impl Kind for Critical {}
+impl Kind for Guarded {}
+
+mod sealed {
+    use crate::backend;
+
+    pub trait Sealed {
+        fn enter();
+        fn leave();
+    }
+
+    impl Sealed for super::Critical {
+        fn enter() {
+            backend::enter_critical();
+        }
+        fn leave() {
+            backend::leave_critical();
+        }
+    }
+
+    impl Sealed for super::Guarded {
+        fn enter() {
+            backend::enter_guarded();
+        }
+        fn leave() {
+            backend::leave_guarded();
+        }
+    }
+
+    /// Only what keeps normal kernel APCs out can be a proof of it.
+    pub trait Proof {}
+    impl<K: super::Kind> Proof for super::Region<K> {}
+    impl Proof for crate::ApcLevel {}
+}
+
+/// A region that the calling thread is in. Dropping it leaves the region.
+///
+/// Regions nest in any order and to any depth that the kernel's 16-bit counters hold. The witness is
+/// borrowed only to enter, so that a lock that raises the IRQL can be taken inside the region.
+///
+/// Prefer [`critical`] and [`guarded`]: a guard can be forgotten, and a thread that returns to user
+/// mode, or ends, inside a region is bug check 0x1 or 0x20.
+#[derive(Debug)]
+#[must_use = "the region is left at once when the guard is unused"]
+pub struct Region<K: Kind> {
+    kind: PhantomData<K>,
+    one_thread: OneThread,
+}
+
+/// Inside a critical region.
+pub type CriticalRegion = Region<Critical>;
+
+/// Inside a guarded region.
+pub type GuardedRegion = Region<Guarded>;
+
+impl<K: Kind> Region<K> {
+    /// Enters a region: `KeEnterCriticalRegion` or `KeEnterGuardedRegion`.
+    ///
+    /// IRQL <= APC_LEVEL, which the token shows.
+    pub fn enter(_irql: &impl AtMostApcLevel) -> Self {
+        K::enter();
+        Self::entered()
+    }
+
+    /// The guard of a region that this thread entered and that has no other guard.
+    pub(crate) const fn entered() -> Self {
+        Self {
+            kind: PhantomData,
+            one_thread: PhantomData,
+        }
+    }
+
+    /// Leaves the region. APCs that it deferred run before this returns, if nothing else defers
+    /// them.
+    pub fn leave(self) {}
+}
+
+impl<K: Kind> Drop for Region<K> {
+    fn drop(&mut self) {
+        K::leave();
+    }
+}
+
+/// Proof that normal kernel APCs cannot run in the calling thread, which is what acquiring an
+/// executive resource demands (rule WithinCriticalRegion).
+///
+/// # Safety
+/// A value of the type exists on a thread only while normal kernel APCs are disabled there.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not prove that normal kernel APCs are disabled",
+    note = "enter a `CriticalRegion` or `GuardedRegion` first, or raise to APC_LEVEL; \
+            \"at most APC_LEVEL\" proves nothing"
+)]
+pub unsafe trait NormalApcsDisabled: sealed::Proof {}
+
+// SAFETY: the guard exists from the enter to the leave and cannot go to another thread.
+unsafe impl<K: Kind> NormalApcsDisabled for Region<K> {}
+// SAFETY: at exactly APC_LEVEL no kernel APC is delivered, and the token stays on its thread.
+unsafe impl NormalApcsDisabled for ApcLevel {}
+
+/// Calls `f` inside a critical region. The region is left however `f` ends.
+///
+/// IRQL <= APC_LEVEL, which the token shows; it is lent to `f`.
+pub fn critical<L: AtMostApcLevel, R>(
+    irql: &mut L,
+    f: impl FnOnce(&mut L, &CriticalRegion) -> R,
+) -> R {
+    let region = CriticalRegion::enter(irql);
+    f(irql, &region)
+}
+
+/// Calls `f` inside a guarded region. The region is left however `f` ends.
+///
+/// IRQL <= APC_LEVEL, which the token shows; it is lent to `f`.
+pub fn guarded<L: AtMostApcLevel, R>(
+    irql: &mut L,
+    f: impl FnOnce(&mut L, &GuardedRegion) -> R,
+) -> R {
+    let region = GuardedRegion::enter(irql);
+    f(irql, &region)
+}
