@@ -448,6 +448,10 @@ pub enum Ended {
 /// | 32 | 8 | time of the run in units of 100 ns |
 /// | 40 | 6 | [`Context`] of each lane when its thread began |
 /// | 46 | 2 | reserved |
+/// | 48 | 4 | barriers at which a lane came so late that another had stopped spinning |
+/// | 52 | 4 | reserved |
+///
+/// With [`status::BASELINE_DISABLED`] only the baseline and the processors say anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunReply {
     /// How the run ended.
@@ -470,10 +474,13 @@ pub struct RunReply {
     pub elapsed_100ns: u64,
     /// The baseline: each lane's context when its thread began.
     pub baseline: [Context; limits::LANES],
+    /// Barriers at which a lane came so late that another had stopped spinning: how often the lanes
+    /// did not really overlap.
+    pub missed_overlaps: u32,
 }
 
 impl Reply for RunReply {
-    const SIZE: usize = 48;
+    const SIZE: usize = 56;
 
     fn encode(&self, output: &mut [u8]) -> Result<usize, NtStatus> {
         let mut writer = Writer::new(output);
@@ -495,6 +502,8 @@ impl Reply for RunReply {
             writer.u8(context.to_byte());
         }
         writer.u16(0);
+        writer.u32(self.missed_overlaps);
+        writer.u32(0);
         finish(writer)
     }
 
@@ -516,8 +525,12 @@ impl Reply for RunReply {
             processors: reader.u32(),
             elapsed_100ns: reader.u64(),
             baseline: core::array::from_fn(|_| Context::from_byte(reader.u8())),
+            missed_overlaps: {
+                reader.u16();
+                reader.u32()
+            },
         };
-        reader.u16();
+        reader.u32();
         reader.complete().then_some(reply)
     }
 }
@@ -665,13 +678,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn run_replies_survive_the_border(fields in any::<[u32; 7]>(), late in any::<bool>(), time in any::<u64>(), lanes in any::<[u8; 6]>()) {
-            let [iterations, timed_out, overflow, outcomes, trace_records, trace_lost, processors] = fields;
+        fn run_replies_survive_the_border(fields in any::<[u32; 8]>(), late in any::<bool>(), time in any::<u64>(), lanes in any::<[u8; 6]>()) {
+            let [iterations, timed_out, overflow, outcomes, trace_records, trace_lost, processors, missed_overlaps] = fields;
             let reply = RunReply {
                 ended: if late { Ended::Deadline } else { Ended::Complete },
                 iterations, timed_out, overflow, outcomes, trace_records, trace_lost, processors,
                 elapsed_100ns: time,
                 baseline: lanes.map(Context::from_byte),
+                missed_overlaps,
             };
             let mut bytes = [0; RunReply::SIZE];
             prop_assert_eq!(reply.encode(&mut bytes), Ok(RunReply::SIZE));

@@ -56,6 +56,9 @@ pub const MALFORMED_PROGRAM: NtStatus = nt(0xA0AC_0001);
 pub const REFUSED: NtStatus = nt(0xA0AC_0002);
 /// The program queues APCs, and this kernel does not offer the routines for it.
 pub const NO_APC_ROUTINES: NtStatus = nt(0xA0AC_0003);
+/// The program queues APCs, and the threads that would run it begin with APCs disabled: such a test
+/// cannot run there. [`crate::message::RunReply`] holds the baseline.
+pub const BASELINE_DISABLED: NtStatus = nt(0xA0AC_0004);
 
 /// `NT_ERROR`: severity 3, for which the I/O manager copies no reply back.
 pub const fn is_error(status: NtStatus) -> bool {
@@ -87,6 +90,7 @@ pub const fn name(status: NtStatus) -> Option<&'static str> {
         MALFORMED_PROGRAM => "APCLAB_MALFORMED_PROGRAM",
         REFUSED => "APCLAB_REFUSED",
         NO_APC_ROUTINES => "APCLAB_NO_APC_ROUTINES",
+        BASELINE_DISABLED => "APCLAB_BASELINE_DISABLED",
         _ => return None,
     })
 }
@@ -97,7 +101,12 @@ mod tests {
 
     #[test]
     fn refusals_are_warnings_so_that_their_reply_is_copied_back() {
-        for status in [MALFORMED_PROGRAM, REFUSED, NO_APC_ROUTINES] {
+        for status in [
+            MALFORMED_PROGRAM,
+            REFUSED,
+            NO_APC_ROUTINES,
+            BASELINE_DISABLED,
+        ] {
             assert!(status < 0, "a refusal is no success");
             assert!(!is_error(status));
         }
