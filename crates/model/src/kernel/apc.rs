@@ -204,6 +204,17 @@ impl Kernel {
         self.allowed(t).of(first.kind).then_some(first.apc)
     }
 
+    /// Whether the APC is inserted: from the insertion until its delivery begins.
+    pub fn inserted(&self, a: ApcId) -> bool {
+        self.apcs.get(a.0).inserted
+    }
+
+    /// The APC whose routine runs innermost in `t`.
+    pub fn running(&self, t: ThreadId) -> Option<(ApcId, ApcKind)> {
+        let frame = self.thread(t).frames.last()?;
+        Some((frame.apc, frame.kind))
+    }
+
     /// Whether `t` may do nothing else before it has taken APCs (model.md, decision 4): one that
     /// is allowed was queued by the thread itself, was enabled by the leave or the lowering of
     /// the IRQL that has just been made, stood in the queue when the thread was about to block,
