@@ -1,1 +1,22 @@
-//! Placeholder.
+//! One interface to everything that can run a program: the model, and the real driver in the host.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`target`] | the [`Target`] trait, what a run is asked for and what it gives |
+//! | [`error`] | why a target gave no answer, in sentences that say what to do |
+//! | [`session`] | the IOCTL conversation with the driver, over any [`session::Device`] |
+//! | [`model`] | the model as a target |
+//! | [`prediction`] | which outcomes the model allows a program |
+//! | [`locate`] | where the built driver is |
+
+pub mod error;
+pub mod locate;
+pub mod model;
+pub mod prediction;
+pub mod session;
+pub mod target;
+
+pub use error::TargetError;
+pub use model::ModelTarget;
+pub use prediction::Prediction;
+pub use target::{Info, RunOptions, RunOutcome, RunResult, Target};

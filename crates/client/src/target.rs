@@ -1,0 +1,147 @@
+//! What every target can do, what a run is asked for and what it gives.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use apclab_protocol::build::ProgramBuf;
+use apclab_protocol::message::{Context, Limits};
+use apclab_protocol::program::Malformed;
+use apclab_protocol::trace::Record;
+use apclab_protocol::verify::Refusal;
+
+use crate::TargetError;
+
+/// Something that runs programs.
+pub trait Target {
+    /// The word by which the command line names it.
+    fn name(&self) -> &'static str;
+
+    /// What the target is.
+    ///
+    /// # Errors
+    /// [`TargetError`]: the target did not answer.
+    fn info(&mut self) -> Result<Info, TargetError>;
+
+    /// Runs a program, or says why it will not.
+    ///
+    /// # Errors
+    /// [`TargetError`]: the target gave no answer. A program that is refused is no error.
+    fn run(
+        &mut self,
+        program: &ProgramBuf,
+        options: &RunOptions,
+    ) -> Result<RunOutcome, TargetError>;
+
+    /// Ends the use of the target and says whether it left something behind.
+    ///
+    /// # Errors
+    /// [`TargetError::Leaks`], or why the target could not be ended in order.
+    fn finish(&mut self) -> Result<(), TargetError> {
+        Ok(())
+    }
+}
+
+/// What a target is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// The target in words.
+    pub description: String,
+    /// The driver, for targets that have one.
+    pub driver: Option<DriverInfo>,
+    /// Whether kernel APCs can be queued.
+    pub apc_routines: u32,
+    /// What a program may ask for.
+    pub limits: Limits,
+}
+
+/// What a driver answers about itself and the kernel beneath it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DriverInfo {
+    /// The driver's file, where it is known.
+    pub path: Option<PathBuf>,
+    /// Its version: major, minor, patch.
+    pub version: [u32; 3],
+    /// The kernel's version: major, minor, build.
+    pub kernel: [u32; 3],
+    /// Active processors.
+    pub processors: u32,
+    /// Sessions open on the device.
+    pub sessions: u32,
+    /// Predicates and IRQL in which the driver was called with the question.
+    pub dispatch: Context,
+}
+
+/// What a run is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunOptions {
+    /// How many iterations. The model as [`crate::model::Mode::Exhaustive`] ignores it.
+    pub iterations: u32,
+    /// When the run ends at the latest.
+    pub deadline: Duration,
+    /// When a wait inside an iteration gives up.
+    pub wait_deadline: Duration,
+    /// The iteration to trace, counted from 1.
+    pub trace_iteration: Option<u32>,
+    /// Seed of the target's choices, for targets that make them.
+    pub seed: u64,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            iterations: 1000,
+            deadline: Duration::from_secs(30),
+            wait_deadline: Duration::from_secs(1),
+            trace_iteration: None,
+            seed: 1,
+        }
+    }
+}
+
+/// How the target took a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// It ran.
+    Ran(RunResult),
+    /// It breaks a rule, and none of it ran.
+    Refused(Refusal),
+    /// It queues APCs, and the threads that would run it begin with APCs disabled, as these
+    /// contexts say: it cannot run here.
+    BaselineDisabled(Vec<Context>),
+    /// Its bytes are no program.
+    Malformed(Malformed),
+}
+
+/// What a run gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunResult {
+    /// The outcomes in ascending order, each with how often it was seen.
+    pub histogram: Vec<(Vec<i64>, u64)>,
+    /// Whether these are all the outcomes that there can be, each counted once.
+    pub exhaustive: bool,
+    /// Iterations done, with those that timed out.
+    pub iterations: u32,
+    /// Whether the run ended at its deadline, with fewer iterations than asked for.
+    pub cut_short: bool,
+    /// Iterations that hit a wait's deadline; they are in no outcome.
+    pub timed_out: u32,
+    /// Iterations whose outcome found no place in the histogram.
+    pub overflow: u32,
+    /// Barriers at which a lane came so late that another had stopped spinning: how often the lanes
+    /// did not really overlap.
+    pub missed_overlaps: u32,
+    /// Time of the run.
+    pub elapsed: Duration,
+    /// Predicates and IRQL of each lane when its thread began.
+    pub baseline: Vec<Context>,
+    /// States in which every lane waits for ever. Targets other than the model see time-outs.
+    pub deadlocks: u64,
+    /// Bug checks that the model found on some path.
+    pub bug_checks: Vec<String>,
+    /// The trace that was asked for, in the order of its sequence numbers.
+    pub trace: Vec<Record>,
+    /// Trace records lost for want of room.
+    pub trace_lost: u32,
+    /// Ticks of the trace's clock in a second.
+    pub trace_frequency: u64,
+}
