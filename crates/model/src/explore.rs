@@ -75,9 +75,17 @@ pub fn explore(
     baselines: &[Baseline],
     limits: Limits,
 ) -> Result<Outcomes, LimitReached> {
+    explore_from(State::initial(program, profile, baselines), program, limits)
+}
+
+pub(crate) fn explore_from(
+    initial: State,
+    program: &Program<'_>,
+    limits: Limits,
+) -> Result<Outcomes, LimitReached> {
     let mut found = Outcomes::default();
     let mut bug_checks = BTreeSet::new();
-    let initial = Rc::new(State::initial(program, profile, baselines));
+    let initial = Rc::new(initial);
     let mut seen = HashSet::from([Rc::clone(&initial)]);
     // How each state was reached first; entry 0, the initial state, has no such event.
     let mut reached: Vec<(usize, Option<Event>)> = vec![(0, None)];

@@ -37,7 +37,7 @@ pub(super) struct Apc {
 /// An inserted APC.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Queued {
-    pub(super) apc: ApcId,
+    apc: ApcId,
     kind: ApcKind,
     notice: Notice,
 }
@@ -293,6 +293,16 @@ impl Kernel {
         self.thread(t).allowed()
     }
 
+    /// Empties the queue of a thread that ends.
+    pub(super) fn flush_queue(&mut self, t: ThreadId) -> Vec<ApcId> {
+        let queue = std::mem::take(&mut self.thread_mut(t).queue);
+        let flushed: Vec<_> = queue.into_iter().map(|queued| queued.apc).collect();
+        for apc in &flushed {
+            self.apcs.get_mut(apc.0).inserted = false;
+        }
+        flushed
+    }
+
     /// The APCs of a freed thread name nobody from now on.
     pub(super) fn orphan_apcs(&mut self, target: ThreadId) {
         for (_, apc) in self.apcs.iter_mut() {
@@ -385,3 +395,6 @@ impl Kernel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

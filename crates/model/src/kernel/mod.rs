@@ -92,3 +92,6 @@ impl Kernel {
         self.threads.get_mut(t.0)
     }
 }
+
+#[cfg(test)]
+mod laws;

@@ -95,10 +95,9 @@ impl Kernel {
             ));
         }
         thread.ended = true;
-        let flushed = std::mem::take(&mut thread.queue);
         let object = thread.object;
         self.wake_all(object);
-        Ok(flushed.into_iter().map(|queued| queued.apc).collect())
+        Ok(self.flush_queue(t))
     }
 
     /// The thread's counters now. There is no documented accessor (semantics.md, section 1):
@@ -162,3 +161,6 @@ pub(super) fn check_counters(thread: &Thread, before: Baseline) -> Result<(), Bu
     let parameters = [0, 0, combined_apc_disable(now), 0];
     Err(BugCheck::new(APC_INDEX_MISMATCH, parameters, reason))
 }
+
+#[cfg(test)]
+mod tests;

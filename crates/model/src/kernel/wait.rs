@@ -224,3 +224,6 @@ impl Kernel {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

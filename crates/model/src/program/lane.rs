@@ -17,7 +17,9 @@ pub struct Lane {
 
 impl Lane {
     pub(super) fn new(program: &Program<'_>, lane: usize) -> Self {
-        let named = program.lane_steps(lane).flat_map(registers);
+        let named = program
+            .lane_steps(lane)
+            .flat_map(|step| written(step).into_iter().chain(read(step)));
         let observed = (0..program.observed_len()).filter_map(|index| program.observed(index));
         let observed = observed.filter_map(|observed| match observed {
             Observed::Register { lane: of, register } if usize::from(of) == lane => Some(register),
@@ -53,19 +55,25 @@ impl Lane {
     }
 }
 
-/// The registers that a step names.
-fn registers(step: Step) -> impl Iterator<Item = Register> {
-    let register = match step {
+/// The register that a step writes.
+pub(super) fn written(step: Step) -> Option<Register> {
+    match step {
         Step::ApcsDisabled { to }
         | Step::AllApcsDisabled { to }
         | Step::Irql { to }
         | Step::Ran { to, .. }
         | Step::Load { to, .. } => Some(to),
         Step::Queue { to, .. } => to,
+        _ => None,
+    }
+}
+
+/// The register that a step reads.
+fn read(step: Step) -> Option<Register> {
+    match step {
         Step::Store { from, .. } => from,
         _ => None,
-    };
-    register.into_iter()
+    }
 }
 
 /// The APCs that more than one step queues, a bit each.

@@ -1,0 +1,195 @@
+//! Laws over random programs that the protocol's verifier accepts.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::explore::explore_from;
+use crate::sample::sample;
+use apclab_protocol::verify::verify;
+
+const APCS: u8 = 2;
+const EVENTS: u8 = 2;
+const VARIABLES: u8 = 1;
+
+/// A step that opens nothing. Registers are numbered afterwards.
+fn simple() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..APCS).prop_map(|apc| Step::Queue { apc, to: Some(0) }),
+        3 => (0..APCS).prop_map(|apc| Step::Ran { apc, to: 0 }),
+        1 => Just(Step::ApcsDisabled { to: 0 }),
+        1 => (0..EVENTS).prop_map(|event| Step::Set { event }),
+        1 => (0..EVENTS).prop_map(|event| Step::Reset { event }),
+        1 => (0..VARIABLES).prop_map(|variable| Step::Load { variable, to: 0 }),
+        1 => (0..VARIABLES, -3..3_i64)
+            .prop_map(|(variable, constant)| Step::Store { variable, from: None, constant }),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let scope = |open, close| {
+        move |mut inside: Vec<Step>| {
+            inside.insert(0, open);
+            inside.push(close);
+            inside
+        }
+    };
+    let block = || {
+        let leaf = prop_oneof![
+            4 => simple(),
+            1 => (0..EVENTS).prop_map(|event| Step::Wait { event }),
+        ];
+        leaf.prop_map(|step| vec![step])
+    };
+    let raised = prop::collection::vec(simple(), 0..2);
+    let any_block = prop_oneof![
+        4 => block(),
+        1 => block().prop_map(scope(Step::EnterCritical, Step::LeaveCritical)),
+        1 => block().prop_map(scope(Step::EnterGuarded, Step::LeaveGuarded)),
+        1 => raised.prop_map(scope(Step::RaiseApc, Step::Lower)),
+    ];
+    prop::collection::vec(any_block, 0..=2).prop_map(|blocks| blocks.concat())
+}
+
+fn number_registers(lane: &mut [Step]) {
+    let mut next = 0;
+    for step in lane {
+        match step {
+            Step::Queue { to: Some(to), .. }
+            | Step::Ran { to, .. }
+            | Step::ApcsDisabled { to }
+            | Step::Load { to, .. } => {
+                *to = next;
+                next += 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Programs of two or three lanes, half of them with a barrier.
+fn test_program() -> impl Strategy<Value = ProgramBuf> {
+    let apc = || {
+        (
+            prop_oneof![Just(Kind::Special), Just(Kind::Normal)],
+            0..2_u8,
+        )
+    };
+    let lanes = prop::collection::vec((steps(), steps()), 2..=3);
+    ([apc(), apc()], lanes, any::<bool>()).prop_map(|(apcs, lanes, barrier)| {
+        let lane = |(before, after): (Vec<Step>, Vec<Step>)| {
+            let barrier = barrier.then_some(Step::Barrier);
+            let mut lane: Vec<_> = before.into_iter().chain(barrier).chain(after).collect();
+            number_registers(&mut lane);
+            lane
+        };
+        let events = [Signal::Notification, Signal::Synchronization];
+        let lanes: Vec<_> = lanes.into_iter().map(lane).collect();
+        program(&apcs, &events, VARIABLES.into(), &lanes)
+    })
+}
+
+const LIMITS: Limits = Limits { states: 20_000 };
+const NO_BASELINES: &[Baseline] = &[];
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_global_rejects: 10_000, ..ProptestConfig::with_cases(150) })]
+
+    #[test]
+    fn what_the_verifier_accepts_runs_into_no_bug_check(test in test_program()) {
+        let bytes = test.encode();
+        let parsed = Program::parse(&bytes).unwrap();
+        prop_assert!(verify(&parsed, true).is_ok());
+        let found = explore(&parsed, Profile::Documented, NO_BASELINES, LIMITS);
+        prop_assume!(found.is_ok());
+        prop_assert_eq!(found.unwrap().bug_checks, vec![]);
+    }
+
+    #[test]
+    fn sampled_outcomes_are_among_the_explored_ones(
+        test in test_program(),
+        nt52 in any::<bool>(),
+        seed in any::<u64>(),
+    ) {
+        let profile = if nt52 { Profile::Nt52 } else { Profile::Documented };
+        let bytes = test.encode();
+        let parsed = Program::parse(&bytes).unwrap();
+        let found = explore(&parsed, profile, NO_BASELINES, LIMITS);
+        prop_assume!(found.is_ok());
+        let found = found.unwrap();
+        let histogram = sample(&parsed, profile, NO_BASELINES, seed, 50);
+        prop_assert_eq!(&histogram, &sample(&parsed, profile, NO_BASELINES, seed, 50));
+        let counted: u64 = histogram.outcomes.values().sum();
+        prop_assert_eq!(counted + histogram.deadlocks, 50);
+        prop_assert!(histogram.deadlocks == 0 || found.deadlocks > 0);
+        for outcome in histogram.outcomes.keys() {
+            prop_assert!(found.outcomes.contains_key(outcome), "{:?} was not explored", outcome);
+        }
+    }
+
+    #[test]
+    fn every_outcome_of_nt52_is_a_documented_one(test in test_program()) {
+        let bytes = test.encode();
+        let parsed = Program::parse(&bytes).unwrap();
+        let documented = explore(&parsed, Profile::Documented, NO_BASELINES, LIMITS);
+        prop_assume!(documented.is_ok());
+        let documented = documented.unwrap();
+        let nt52 = explore(&parsed, Profile::Nt52, NO_BASELINES, LIMITS);
+        prop_assume!(nt52.is_ok());
+        let nt52 = nt52.unwrap();
+        for outcome in nt52.outcomes.keys() {
+            prop_assert!(documented.outcomes.contains_key(outcome), "{:?} is not documented", outcome);
+        }
+        prop_assert!(nt52.deadlocks == 0 || documented.deadlocks > 0);
+    }
+
+    /// The module's claim that delivery in one event hides nothing.
+    #[test]
+    fn keeping_every_routine_apart_finds_no_other_outcome(
+        test in test_program(),
+        nt52 in any::<bool>(),
+    ) {
+        let profile = if nt52 { Profile::Nt52 } else { Profile::Documented };
+        let bytes = test.encode();
+        let parsed = Program::parse(&bytes).unwrap();
+        let initial = State::initial(&parsed, profile, NO_BASELINES);
+        let apart = State { queued_twice: u32::MAX, ..initial.clone() };
+        let apart = explore_from(apart, &parsed, LIMITS);
+        prop_assume!(apart.is_ok());
+        let apart = apart.unwrap();
+        let together = explore_from(initial, &parsed, LIMITS).expect("it has fewer states");
+        prop_assert!(together.outcomes.keys().eq(apart.outcomes.keys()));
+        prop_assert_eq!(together.deadlocks > 0, apart.deadlocks > 0);
+    }
+
+    /// Each APC runs exactly once for each step that inserted it, and a witness leads where it
+    /// says.
+    #[test]
+    fn witnesses_lead_to_their_outcomes_and_apcs_run_once_an_insertion(test in test_program()) {
+        let bytes = test.encode();
+        let parsed = Program::parse(&bytes).unwrap();
+        let found = explore(&parsed, Profile::Documented, NO_BASELINES, LIMITS);
+        prop_assume!(found.is_ok());
+        let found = found.unwrap();
+        prop_assert!(found.outcomes.keys().eq(found.witnesses.keys()));
+        for (outcome, events) in &found.witnesses {
+            let mut state = State::initial(&parsed, Profile::Documented, NO_BASELINES);
+            for &event in events {
+                prop_assert!(enabled(&state, &parsed).contains(&event));
+                state = apply(&state, &parsed, event).unwrap();
+            }
+            prop_assert!(is_final(&state, &parsed));
+            prop_assert_eq!(&state.outcome(&parsed), outcome);
+            let mut inserted = [0; APCS as usize];
+            for (lane, steps) in test.lanes.iter().enumerate() {
+                for step in steps {
+                    if let Step::Queue { apc, to: Some(to) } = *step {
+                        inserted[usize::from(apc)] += state.lanes()[lane].register(to.into());
+                    }
+                }
+            }
+            for (apc, &times) in inserted.iter().enumerate() {
+                prop_assert_eq!(i64::from(state.ran(apc)), times);
+            }
+        }
+    }
+}
