@@ -1,0 +1,128 @@
+//! The final condition of a test, as in herd: a quantifier over the outcomes and a formula on one.
+
+use std::fmt;
+
+/// Over which outcomes the formula is claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Quantifier {
+    /// Every outcome satisfies the formula.
+    Forall,
+    /// Some outcome satisfies it.
+    Exists,
+    /// No outcome satisfies it.
+    NotExists,
+}
+
+impl fmt::Display for Quantifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forall => "forall",
+            Self::Exists => "exists",
+            Self::NotExists => "~exists",
+        })
+    }
+}
+
+/// A formula on one outcome. Conjunctions and disjunctions are flat lists, so that only parentheses
+/// and negations make a formula deep, which the parser bounds by [`crate::MAX_DEPTH`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Formula {
+    /// Always holds.
+    True,
+    /// Never holds.
+    False,
+    /// An observed value equals a constant.
+    Equal {
+        /// Index in the program's list of observed values.
+        observed: usize,
+        /// The value's name, `A:r1` or `x`.
+        name: String,
+        /// The constant.
+        value: i64,
+    },
+    /// The formula does not hold.
+    Not(Box<Formula>),
+    /// All of them hold.
+    And(Vec<Formula>),
+    /// At least one of them holds.
+    Or(Vec<Formula>),
+}
+
+impl Formula {
+    /// Whether the formula holds for an outcome.
+    ///
+    /// # Panics
+    /// When the outcome has fewer values than the formula refers to: it is not one of this program.
+    pub fn holds_for(&self, outcome: &[i64]) -> bool {
+        match self {
+            Self::True => true,
+            Self::False => false,
+            Self::Equal {
+                observed, value, ..
+            } => outcome[*observed] == *value,
+            Self::Not(inner) => !inner.holds_for(outcome),
+            Self::And(parts) => parts.iter().all(|part| part.holds_for(outcome)),
+            Self::Or(parts) => parts.iter().any(|part| part.holds_for(outcome)),
+        }
+    }
+
+    /// Writes the formula as an operand, in parentheses where it is not one by itself.
+    fn fmt_operand(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::And(_) | Self::Or(_) => write!(f, "({self})"),
+            _ => write!(f, "{self}"),
+        }
+    }
+}
+
+impl fmt::Display for Formula {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (parts, operator) = match self {
+            Self::True => return f.write_str("true"),
+            Self::False => return f.write_str("false"),
+            Self::Equal { name, value, .. } => return write!(f, "{name} = {value}"),
+            Self::Not(inner) if matches!(**inner, Self::Equal { .. }) => {
+                return write!(f, "~({inner})");
+            }
+            Self::Not(inner) => {
+                f.write_str("~")?;
+                return inner.fmt_operand(f);
+            }
+            Self::And(parts) => (parts, r" /\ "),
+            Self::Or(parts) => (parts, r" \/ "),
+        };
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                f.write_str(operator)?;
+            }
+            part.fmt_operand(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a test claims of its outcomes. Shown as herd writes it: `forall (A:r1 = 0 /\ x = 1)`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Condition {
+    /// Over which outcomes.
+    pub quantifier: Quantifier,
+    /// What they are claimed to satisfy.
+    pub formula: Formula,
+}
+
+impl Condition {
+    /// Whether the formula, without its quantifier, holds for an outcome: the values of the program's
+    /// observed list in order.
+    ///
+    /// # Panics
+    /// When the outcome has fewer values than the formula refers to: it is not one of this program.
+    pub fn holds_for(&self, outcome: &[i64]) -> bool {
+        self.formula.holds_for(outcome)
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.quantifier, self.formula)
+    }
+}
