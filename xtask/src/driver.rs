@@ -30,7 +30,7 @@ pub(crate) struct Options {
 }
 
 /// Builds the driver and says what it is.
-pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let workspace = Workspace::current()?;
     let toolchain = options.setup.toolchain;
     let report = build(&workspace, toolchain)?;
@@ -49,7 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 /// When something is missing, does not compile, or the image fails an assertion.
 pub(crate) fn build(workspace: &Workspace, toolchain: Toolchain) -> Result<image::Report> {
     let tools = setup::require(workspace, toolchain)?;
-    vendor::prepare(workspace)?;
+    vendor::prepare(workspace, &tools)?;
     let (programs, new_tree) = tree::prepare(workspace, &tools)?;
     write_cargo_home(workspace, &tools)?;
     if new_tree {
@@ -67,7 +67,7 @@ pub(crate) fn build(workspace: &Workspace, toolchain: Toolchain) -> Result<image
         "--target",
         TARGET,
     ]);
-    if tools.build_std {
+    if tools.library_sources.is_some() {
         // Debian has the library as source only, and building it is an unstable feature of cargo.
         build
             .arg("-Zbuild-std=core,alloc")
@@ -75,8 +75,8 @@ pub(crate) fn build(workspace: &Workspace, toolchain: Toolchain) -> Result<image
     }
     command::run(&mut build)?;
 
-    let built = target_folder(workspace).join(TARGET).join(PROFILE);
-    let library = built.join("apclab.dll");
+    let folder = target_folder(workspace).join(TARGET).join(PROFILE);
+    let library = folder.join("apclab.dll");
     let bytes = fs::read(&library).with_context(|| format!("can't read {}", library.display()))?;
     let report = image::check(&bytes)
         .with_context(|| format!("{} is not fit to be a driver", library.display()))?;
@@ -84,7 +84,7 @@ pub(crate) fn build(workspace: &Workspace, toolchain: Toolchain) -> Result<image
     fs::write(workspace.driver_image(), bytes)?;
     // Names for the addresses in a bug check's report.
     fs::copy(
-        built.join("deps/apclab.map"),
+        folder.join("deps/apclab.map"),
         workspace.driver_folder().join("apclab.map"),
     )
     .context("the linker wrote no map")?;
@@ -124,10 +124,7 @@ fn cargo(workspace: &Workspace, tools: &Tools, programs: &Programs) -> std::proc
                 tools.clang_resources.display()
             ),
         )
-        // lld writes a PDB next to an image with debug information and its path into the image; the map
-        // has the names instead.
-        .env("CARGO_PROFILE_DRIVER_DEBUG", "false")
-        .env("CARGO_PROFILE_DRIVER_STRIP", "symbols");
+        .env("CARGO_PROFILE_DRIVER_DEBUG", "false");
     cargo
 }
 
@@ -146,6 +143,8 @@ fn write_cargo_home(workspace: &Workspace, tools: &Tools) -> Result<()> {
         ),
         "--remap-path-prefix=/usr/src=rust".to_owned(),
         "-Clink-arg=/Brepro".to_owned(),
+        // A PDB has the paths of the objects, and the image has the PDB's hash. The map has the names.
+        "-Clink-arg=/DEBUG:NONE".to_owned(),
         // Windows checks a driver's checksum, and only release images have one.
         "-Clink-arg=/RELEASE".to_owned(),
     ];

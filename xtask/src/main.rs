@@ -33,8 +33,8 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
-        Task::Setup(options) => setup::run(&options),
-        Task::Driver(options) => driver::run(&options),
+        Task::Setup(options) => setup::run(options),
+        Task::Driver(options) => driver::run(options),
     };
     match done {
         Ok(code) => code,

@@ -42,8 +42,8 @@ pub(crate) struct Options {
 pub(crate) struct Tools {
     pub(crate) cargo: PathBuf,
     pub(crate) rustc: PathBuf,
-    /// The compiler has no compiled library for the target: it is built from source.
-    pub(crate) build_std: bool,
+    /// The sources of the standard library, where the compiler has no compiled one for the target.
+    pub(crate) library_sources: Option<PathBuf>,
     pub(crate) clang: PathBuf,
     /// The folder of clang's own headers.
     pub(crate) clang_resources: PathBuf,
@@ -66,7 +66,7 @@ struct Missing {
 }
 
 /// Installs what is missing.
-pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let workspace = Workspace::current()?;
     install(&workspace, options.toolchain)?;
     println!("setup: everything that the cross build needs is there");
@@ -84,6 +84,11 @@ pub(crate) fn install(workspace: &Workspace, toolchain: Toolchain) -> Result<Too
         Ok(tools) => return Ok(tools),
         Err(missing) => missing,
     };
+    if cfg!(windows) {
+        bail!(
+            "Windows has the WDK, which this build stands in for: run `cargo make` in its prompt"
+        );
+    }
     if !is_debian_12() {
         bail!(
             "missing: {}. Only on Debian 12 can this program install that; its packages there are {}",
@@ -190,7 +195,7 @@ fn find(toolchain: Toolchain) -> Result<Tools, Vec<Missing>> {
         Toolchain::Own => own_rust(),
         Toolchain::Debian => debian_rust(),
     };
-    let Some((cargo, rustc, build_std)) = rust else {
+    let Some((cargo, rustc, library_sources)) = rust else {
         missing.push(Missing {
             what: "a Rust compiler with the target x86_64-pc-windows-msvc or the sources of its library",
             packages: &["rustc-web", "cargo-web", "rust-web-src"],
@@ -203,7 +208,7 @@ fn find(toolchain: Toolchain) -> Result<Tools, Vec<Missing>> {
     Ok(Tools {
         cargo,
         rustc,
-        build_std,
+        library_sources,
         clang,
         clang_resources,
         libclang,
@@ -269,8 +274,11 @@ fn ddk_headers() -> Option<PathBuf> {
     .find(|folder| folder.join("ddk/ntifs.h").is_file())
 }
 
+/// Cargo, rustc, and the sources of the library if it has to be built.
+type Rust = (PathBuf, PathBuf, Option<PathBuf>);
+
 /// The user's cargo and rustc, if they have the target's library.
-fn own_rust() -> Option<(PathBuf, PathBuf, bool)> {
+fn own_rust() -> Option<Rust> {
     let rustc = own_program("rustc")?;
     let mut print = Command::new(&rustc);
     let library =
@@ -282,7 +290,7 @@ fn own_rust() -> Option<(PathBuf, PathBuf, bool)> {
     if !has_core {
         return None;
     }
-    Some((own_program("cargo")?, rustc, false))
+    Some((own_program("cargo")?, rustc, None))
 }
 
 /// A program of the user's Rust by its full path: below rustup, the program itself and not rustup's proxy.
@@ -293,13 +301,17 @@ fn own_program(name: &str) -> Option<PathBuf> {
         .or_else(|| on_path(name))
 }
 
-fn debian_rust() -> Option<(PathBuf, PathBuf, bool)> {
+fn debian_rust() -> Option<Rust> {
     let (cargo, rustc) = (
         PathBuf::from("/usr/bin/cargo"),
         PathBuf::from("/usr/bin/rustc"),
     );
-    let sources = Path::new("/usr/lib/rustlib/src/rust/library/core/src/lib.rs");
-    (cargo.is_file() && rustc.is_file() && sources.is_file()).then_some((cargo, rustc, true))
+    let sources = PathBuf::from("/usr/lib/rustlib/src/rust/library");
+    (cargo.is_file() && rustc.is_file() && sources.join("core/src/lib.rs").is_file()).then_some((
+        cargo,
+        rustc,
+        Some(sources),
+    ))
 }
 
 /// Lets rustup add the target, once in a checkout: a machine without a network falls back to Debian's

@@ -1,7 +1,6 @@
 //! A folder with the shape of an installed WDK, made from mingw-w64's headers and `cross/`.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::command;
 use crate::setup::{TARGET, Tools};
 use crate::vendor::hex;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, symlink};
 
 /// The WDK version that the folder's names claim.
 const SDK: &str = "10.0.22621.0";

@@ -14,7 +14,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::command;
-use crate::workspace::Workspace;
+use crate::setup::Tools;
+use crate::workspace::{Workspace, symlink};
 
 /// The crate that is patched, as its folder is called. Its version is pinned in `Cargo.toml`.
 const PATCHED: &str = "wdk-build-0.6.0";
@@ -77,10 +78,11 @@ const EDITS: &[Edit] = &[
 ];
 
 /// What the vendored folder is made from: when it differs, the folder is brought up to date.
-fn inputs(workspace: &Workspace) -> Result<String> {
+fn inputs(workspace: &Workspace, tools: &Tools) -> Result<String> {
     let lock = workspace.root().join("Cargo.lock");
     let mut hash = Sha256::new();
     hash.update(fs::read(&lock).with_context(|| format!("can't read {}", lock.display()))?);
+    hash.update(format!("{:?}", tools.library_sources));
     for edit in EDITS {
         for text in [edit.file, edit.find, edit.replace] {
             hash.update((text.len() as u64).to_le_bytes());
@@ -95,10 +97,10 @@ fn inputs(workspace: &Workspace) -> Result<String> {
 /// # Errors
 ///
 /// When cargo can't fetch the crates, or the text that a patch is for is not there; names the place.
-pub(crate) fn prepare(workspace: &Workspace) -> Result<()> {
+pub(crate) fn prepare(workspace: &Workspace, tools: &Tools) -> Result<()> {
     let folder = workspace.vendored_crates();
     let stamp = workspace.cross().join("vendor.stamp");
-    let inputs = inputs(workspace)?;
+    let inputs = inputs(workspace, tools)?;
     if fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == inputs) {
         return Ok(());
     }
@@ -106,6 +108,9 @@ pub(crate) fn prepare(workspace: &Workspace) -> Result<()> {
         "driver: copying the crates of Cargo.lock to {}",
         folder.display()
     );
+    if folder.exists() {
+        unlink_library_crates(&folder)?;
+    }
     // Cargo keeps the copy of a version that is there already. The patched crate is copied afresh.
     let patched = folder.join(PATCHED);
     if patched.exists() {
@@ -124,7 +129,37 @@ pub(crate) fn prepare(workspace: &Workspace) -> Result<()> {
         file!()
     );
     patch(&patched, EDITS)?;
+    if let Some(library) = &tools.library_sources {
+        link_library_crates(library, &folder)?;
+    }
     fs::write(&stamp, inputs)?;
+    Ok(())
+}
+
+/// Adds the crates that the standard library depends on, which lie next to its sources: cargo looks for
+/// all crates of a registry in one folder.
+fn link_library_crates(library: &Path, folder: &Path) -> Result<()> {
+    let crates = library.join("vendor");
+    let entries =
+        fs::read_dir(&crates).with_context(|| format!("can't list {}", crates.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let link = folder.join(entry.file_name());
+        if !link.exists() {
+            symlink(entry.path(), link)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what [`link_library_crates`] added, ahead of cargo, which removes what it does not know.
+fn unlink_library_crates(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_symlink() {
+            fs::remove_file(entry.path())?;
+        }
+    }
     Ok(())
 }
 
@@ -165,7 +200,9 @@ fn replace(text: &str, edit: &Edit) -> Result<String> {
 
 /// The bytes in hexadecimal, as checksum files have them.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

@@ -63,3 +63,17 @@ impl Workspace {
         self.root.join("cross")
     }
 }
+
+/// Makes a symbolic link.
+///
+/// # Errors
+///
+/// When the file system refuses it. Windows has no use for the cross build: it has the WDK.
+pub(crate) fn symlink(target: impl AsRef<Path>, link: impl AsRef<Path>) -> Result<()> {
+    let (target, link) = (target.as_ref(), link.as_ref());
+    #[cfg(unix)]
+    let made = std::os::unix::fs::symlink(target, link);
+    #[cfg(not(unix))]
+    let made = Err(std::io::Error::from(std::io::ErrorKind::Unsupported));
+    made.with_context(|| format!("can't link {} to {}", link.display(), target.display()))
+}
