@@ -1,11 +1,8 @@
-//! APCs: insertion, the table of who may run where, delivery, and what delivery must leave behind.
+//! APCs: insertion, the table of who may run where, and when one must run.
 
-use super::bugcheck::IRQL_UNEXPECTED_VALUE;
-use super::thread::{Thread, check_counters};
-use super::wait::Wait;
-use super::{
-    APC_LEVEL, ApcId, Baseline, BugCheck, DISPATCH_LEVEL, Kernel, PASSIVE_LEVEL, Profile, ThreadId,
-};
+use super::delivery::Frame;
+use super::thread::Thread;
+use super::{APC_LEVEL, ApcId, BugCheck, DISPATCH_LEVEL, Kernel, Profile, ThreadId};
 
 /// The two kinds of kernel APC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -15,15 +12,6 @@ pub enum ApcKind {
     /// Has a kernel routine, which runs at APC_LEVEL, then a normal routine, which runs at
     /// PASSIVE_LEVEL.
     Normal,
-}
-
-/// What follows a kernel routine.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Next {
-    /// Nothing: the APC was a special one.
-    Done,
-    /// The normal routine, at PASSIVE_LEVEL with a kernel APC in progress.
-    NormalRoutine,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -53,26 +41,6 @@ enum Notice {
     Due,
 }
 
-/// An APC routine that runs.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Frame {
-    apc: ApcId,
-    kind: ApcKind,
-    routine: Routine,
-    /// What the routine began with and must return with.
-    counters: Baseline,
-    /// The IRQL of what was interrupted.
-    interrupted_irql: u8,
-    /// The wait that was interrupted.
-    pub(super) wait: Option<Wait>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Routine {
-    Kernel,
-    Normal,
-}
-
 /// Which kinds the state of a thread lets run.
 #[derive(Clone, Copy)]
 pub(super) struct Allowed {
@@ -94,10 +62,7 @@ impl Thread {
     /// order of the queue, not here.
     fn allowed(&self) -> Allowed {
         let special = self.counters.special == 0 && self.irql < APC_LEVEL;
-        let in_progress = self
-            .frames
-            .iter()
-            .any(|frame| frame.kind == ApcKind::Normal);
+        let in_progress = self.frames.iter().any(Frame::in_progress);
         Allowed {
             special,
             normal: special && self.counters.kernel == 0 && !in_progress,
@@ -124,7 +89,7 @@ impl Kernel {
     /// allow that.)
     pub fn remove_apc(&mut self, a: ApcId) -> Result<(), BugCheck> {
         let apc = self.apcs.get(a.0);
-        let runs = |t: ThreadId| self.thread(t).frames.iter().any(|frame| frame.apc == a);
+        let runs = |t: ThreadId| self.thread(t).frames.iter().any(|frame| frame.runs(a));
         if apc.inserted {
             return Err(BugCheck::freed_in_use(
                 "An APC was freed while it was inserted.",
@@ -209,12 +174,6 @@ impl Kernel {
         self.apcs.get(a.0).inserted
     }
 
-    /// The APC whose routine runs innermost in `t`.
-    pub fn running(&self, t: ThreadId) -> Option<(ApcId, ApcKind)> {
-        let frame = self.thread(t).frames.last()?;
-        Some((frame.apc, frame.kind))
-    }
-
     /// Whether `t` may do nothing else before it has taken APCs (model.md, decision 4): one that
     /// is allowed was queued by the thread itself, was enabled by the leave or the lowering of
     /// the IRQL that has just been made, stood in the queue when the thread was about to block,
@@ -223,70 +182,6 @@ impl Kernel {
         let allowed = self.allowed(t);
         let due = |queued: &Queued| queued.notice == Notice::Due && allowed.of(queued.kind);
         self.thread(t).queue.iter().any(due)
-    }
-
-    /// Delivers [`Kernel::deliverable`]: takes it off the queue, so that it may be inserted
-    /// again, and raises the IRQL to APC_LEVEL. Its kernel routine runs now.
-    pub fn begin_delivery(&mut self, t: ThreadId) -> Option<(ApcId, ApcKind)> {
-        let apc = self.deliverable(t)?;
-        let wait = self.interrupt_wait(t);
-        self.apcs.get_mut(apc.0).inserted = false;
-        let thread = self.thread_mut(t);
-        let kind = thread.queue.remove(0).kind;
-        thread.frames.push(Frame {
-            apc,
-            kind,
-            routine: Routine::Kernel,
-            counters: thread.counters,
-            interrupted_irql: thread.irql,
-            wait,
-        });
-        thread.irql = APC_LEVEL;
-        Some((apc, kind))
-    }
-
-    /// The kernel routine of the innermost APC has returned.
-    ///
-    /// # Errors
-    ///
-    /// 0xC8 IRQL_UNEXPECTED_VALUE when it did not return at APC_LEVEL (page of bug check 0xC8;
-    /// which of 0 and 1 stands for the kernel routine is not documented, here it is 0);
-    /// 0x1 APC_INDEX_MISMATCH when it changed a counter.
-    ///
-    /// # Panics
-    ///
-    /// When no kernel routine runs innermost.
-    pub fn kernel_routine_returned(&mut self, t: ThreadId) -> Result<Next, BugCheck> {
-        let frame = self.check_frame(t, Routine::Kernel, APC_LEVEL)?;
-        match frame.kind {
-            ApcKind::Special => {
-                self.end_frame(t);
-                Ok(Next::Done)
-            }
-            ApcKind::Normal => {
-                if let Some(frame) = self.thread_mut(t).frames.last_mut() {
-                    frame.routine = Routine::Normal;
-                }
-                self.irql_falls(t, PASSIVE_LEVEL);
-                Ok(Next::NormalRoutine)
-            }
-        }
-    }
-
-    /// The normal routine of the innermost APC has returned.
-    ///
-    /// # Errors
-    ///
-    /// 0xC8 when it did not return at PASSIVE_LEVEL (1 stands for the normal routine), 0x1 when
-    /// it changed a counter.
-    ///
-    /// # Panics
-    ///
-    /// When no normal routine runs innermost.
-    pub fn normal_routine_returned(&mut self, t: ThreadId) -> Result<(), BugCheck> {
-        self.check_frame(t, Routine::Normal, PASSIVE_LEVEL)?;
-        self.end_frame(t);
-        Ok(())
     }
 
     pub(super) fn allowed(&self, t: ThreadId) -> Allowed {
@@ -312,6 +207,14 @@ impl Kernel {
         }
     }
 
+    /// Takes the APC that is delivered now off the queue.
+    pub(super) fn dequeue(&mut self, t: ThreadId) -> Option<(ApcId, ApcKind)> {
+        self.deliverable(t)?;
+        let Queued { apc, kind, .. } = self.thread_mut(t).queue.remove(0);
+        self.apcs.get_mut(apc.0).inserted = false;
+        Some((apc, kind))
+    }
+
     /// Lowers the IRQL and makes due what this processor has seen.
     pub(super) fn irql_falls(&mut self, t: ThreadId, to: u8) {
         self.thread_mut(t).irql = to;
@@ -327,8 +230,7 @@ impl Kernel {
     /// all along is forced as well. At APC_LEVEL it only takes notice.
     pub(super) fn counter_reached_zero(&mut self, t: ThreadId, before: Allowed) {
         let whole_queue = self.profile == Profile::Nt52;
-        let thread = self.thread(t);
-        let held_by_irql = thread.counters.special == 0 && thread.irql >= APC_LEVEL;
+        let held_by_irql = self.thread(t).irql >= APC_LEVEL;
         self.mark(t, |queued, allowed| {
             if allowed && (whole_queue || !before.of(queued.kind)) {
                 queued.notice = Notice::Due;
@@ -352,46 +254,6 @@ impl Kernel {
         let allowed = thread.allowed();
         for queued in &mut thread.queue {
             change(queued, allowed.of(queued.kind));
-        }
-    }
-
-    /// The innermost frame, if it has kept what it began with.
-    fn check_frame(&self, t: ThreadId, routine: Routine, irql: u8) -> Result<&Frame, BugCheck> {
-        let thread = self.thread(t);
-        let frame = thread
-            .frames
-            .last()
-            .filter(|frame| frame.routine == routine);
-        let frame = frame.unwrap_or_else(|| panic!("no {routine:?} routine runs in {t:?}"));
-        if thread.irql != irql {
-            let unique = u64::from(routine == Routine::Normal);
-            let first = u64::from(thread.irql) << 16 | u64::from(irql) << 8 | unique;
-            let reason = format!(
-                "The {routine:?} routine of an APC began at IRQL {irql} and returned at {}.",
-                thread.irql
-            );
-            return Err(BugCheck::new(
-                IRQL_UNEXPECTED_VALUE,
-                [first, 0, 0, 0],
-                reason,
-            ));
-        }
-        check_counters(thread, frame.counters)?;
-        Ok(frame)
-    }
-
-    /// Returns to what the innermost APC interrupted. In `Nt52` delivery looks at the queue again
-    /// before it returns; documentation does not promise that.
-    fn end_frame(&mut self, t: ThreadId) {
-        let Some(frame) = self.thread_mut(t).frames.pop() else {
-            return;
-        };
-        self.irql_falls(t, frame.interrupted_irql);
-        if self.profile == Profile::Nt52 {
-            self.force_allowed(t);
-        }
-        if let Some(wait) = frame.wait {
-            self.resume_wait(t, wait);
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod apc;
 mod bugcheck;
+mod delivery;
 mod irql;
 mod object;
 mod region;
@@ -14,8 +15,9 @@ mod slots;
 mod thread;
 mod wait;
 
-pub use apc::{ApcKind, Next};
+pub use apc::ApcKind;
 pub use bugcheck::BugCheck;
+pub use delivery::Next;
 pub use irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 pub use object::EventKind;
 pub use region::Answer;

@@ -1,10 +1,11 @@
 //! Threads: their two counters, their life, and what must be true when they return.
 
-use super::apc::{Frame, Queued};
+use super::apc::Queued;
 use super::bugcheck::{
     APC_INDEX_MISMATCH, IRQL_GT_ZERO_AT_SYSTEM_SERVICE, KERNEL_APC_PENDING_DURING_EXIT,
     combined_apc_disable,
 };
+use super::delivery::Frame;
 use super::object::Object;
 use super::wait::Wait;
 use super::{ApcId, BugCheck, Kernel, ObjectId, PASSIVE_LEVEL, ThreadId};

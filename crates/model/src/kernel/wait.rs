@@ -69,21 +69,14 @@ impl Kernel {
                 reason,
             ));
         }
-        self.begin_wait(
-            t,
-            Wait {
-                objects: objects.to_vec(),
-                all,
-                satisfied: None,
-            },
-        );
-        if let Some(index) = self.thread(t).wait.as_ref().and_then(|wait| wait.satisfied) {
-            self.thread_mut(t).wait = None;
-            return Ok(Some(index));
-        }
-        if !may_block {
-            self.thread_mut(t).wait = None;
-            return Ok(None);
+        self.thread_mut(t).wait = Some(Wait {
+            objects: objects.to_vec(),
+            all,
+            satisfied: None,
+        });
+        if self.satisfy(t) || !may_block {
+            let ended = self.thread_mut(t).wait.take();
+            return Ok(ended.and_then(|wait| wait.satisfied));
         }
         self.block(t);
         Ok(None)
@@ -109,11 +102,7 @@ impl Kernel {
     /// `false` when there is nothing to end: the wait is satisfied already (grant it), an APC
     /// routine runs inside it, or the thread does not wait.
     pub fn expire(&mut self, t: ThreadId) -> bool {
-        let blocked = self
-            .thread(t)
-            .wait
-            .as_ref()
-            .is_some_and(|wait| wait.satisfied.is_none());
+        let blocked = self.blocked(t);
         if blocked {
             self.thread_mut(t).wait = None;
             self.wait_order.retain(|&waiter| waiter != t);
@@ -134,12 +123,6 @@ impl Kernel {
             .is_some_and(|wait| wait.satisfied.is_none())
     }
 
-    /// Enters the wait and looks at its objects.
-    fn begin_wait(&mut self, t: ThreadId, wait: Wait) {
-        self.thread_mut(t).wait = Some(wait);
-        self.satisfy(t);
-    }
-
     fn block(&mut self, t: ThreadId) {
         self.force_allowed(t);
         if self.profile == Profile::Nt52 {
@@ -154,14 +137,11 @@ impl Kernel {
     }
 
     /// The routine that interrupted the wait has returned: the wait resumes by itself, looks at
-    /// its objects again and, in `Nt52`, queues behind the others (semantics.md, section 2).
+    /// its objects again and, in `Nt52`, queues behind the others (semantics.md, section 2). It
+    /// does not look before the thread has taken what is forced.
     pub(super) fn resume_wait(&mut self, t: ThreadId, wait: Wait) {
-        if wait.satisfied.is_some() {
-            self.thread_mut(t).wait = Some(wait);
-            return;
-        }
-        self.begin_wait(t, wait);
-        if self.blocked(t) {
+        self.thread_mut(t).wait = Some(wait);
+        if self.blocked(t) && !self.forced(t) && !self.satisfy(t) {
             self.block(t);
         }
     }

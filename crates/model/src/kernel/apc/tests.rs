@@ -1,7 +1,7 @@
 //! Each test names the fact that it holds on to (semantics.md, section 2 and model.md, decision 4).
 
 use super::*;
-use crate::kernel::{Baseline, BugCheck, Kernel};
+use crate::kernel::{Baseline, Next, PASSIVE_LEVEL};
 
 const BOTH: [Profile; 2] = [Profile::Documented, Profile::Nt52];
 

@@ -130,6 +130,11 @@ fn wait_all_takes_its_objects_together_or_not_at_all() {
         kernel.set_event(y);
         assert_eq!(kernel.grant(a), Some(0));
         assert_eq!([x, y].map(|o| kernel.event_signaled(o)), [false, true]);
+        assert_eq!(kernel.wait(a, &[x, y], true, true), Ok(None), "x was taken");
+        kernel.set_event(y);
+        assert_eq!(kernel.grantable(a), None, "y alone is not enough");
+        kernel.set_event(x);
+        assert_eq!(kernel.grant(a), Some(0));
     }
 }
 
@@ -315,5 +320,43 @@ fn a_normal_routine_may_wait_inside_an_interrupted_wait() {
     kernel.set_event(inner);
     assert_eq!(kernel.grant(a), Some(0));
     kernel.normal_routine_returned(a).unwrap();
+    assert_eq!(kernel.grant(a), Some(0));
+}
+
+#[test]
+fn in_nt52_the_drain_comes_before_the_resumed_wait_looks_at_its_objects() {
+    let (mut kernel, [a, b]) = machine(Profile::Nt52);
+    let o = event(&mut kernel, EventKind::Synchronization);
+    block_on(&mut kernel, a, o);
+    for kind in [ApcKind::Special, ApcKind::Normal] {
+        let apc = kernel.create_apc(a, kind);
+        kernel.insert_apc(apc, b).unwrap();
+    }
+    kernel.begin_delivery(a).unwrap();
+    kernel.set_event(o);
+    kernel.kernel_routine_returned(a).unwrap();
+    assert!(kernel.forced(a));
+    assert!(kernel.reset_event(o), "nobody has taken it");
+    deliver(&mut kernel, a);
+    assert_eq!(kernel.grantable(a), None);
+    kernel.set_event(o);
+    assert_eq!(kernel.grant(a), Some(0));
+}
+
+#[test]
+fn a_satisfied_wait_is_granted_after_the_forced_apcs() {
+    let (mut kernel, [a, b]) = machine(Profile::Nt52);
+    let o = event(&mut kernel, EventKind::Synchronization);
+    block_on(&mut kernel, a, o);
+    kernel.set_event(o);
+    for kind in [ApcKind::Special, ApcKind::Special] {
+        let apc = kernel.create_apc(a, kind);
+        kernel.insert_apc(apc, b).unwrap();
+    }
+    assert!(!kernel.forced(a), "the wait is over");
+    deliver(&mut kernel, a);
+    assert!(kernel.forced(a));
+    assert_eq!(kernel.grant(a), None);
+    deliver(&mut kernel, a);
     assert_eq!(kernel.grant(a), Some(0));
 }
