@@ -1,0 +1,117 @@
+//! Problems and notes as sentences.
+
+use apclab_litmus::Test;
+use apclab_protocol::verify::Refusal;
+
+use crate::histogram;
+use crate::verdict::{Note, Obstacle, Problem};
+
+/// Outcomes that are listed one by one; more are counted.
+const LISTED: usize = 8;
+
+/// The names of a test's observed values.
+pub(crate) fn observed_names(test: &Test) -> Vec<String> {
+    (0..test.program.observed.len())
+        .map(|index| test.observed_name(index))
+        .collect()
+}
+
+fn outcomes(test: &Test, outcomes: &[Vec<i64>]) -> String {
+    let names = observed_names(test);
+    let mut listed: Vec<String> = outcomes
+        .iter()
+        .take(LISTED)
+        .map(|outcome| histogram::state(&names, outcome))
+        .collect();
+    if outcomes.len() > LISTED {
+        listed.push(format!("and {} more", outcomes.len() - LISTED));
+    }
+    listed.join(" | ")
+}
+
+/// A refusal in words: `left-open in lane B at step 4 (file:line:column)`.
+pub(crate) fn refusal(test: &Test, refusal: &Refusal) -> String {
+    let (lane, step) = (refusal.lane as usize, refusal.step as usize);
+    let name = test.names.lanes.get(lane);
+    let lane_name = name.map_or_else(|| format!("?{lane}"), Clone::clone);
+    let steps = test.program.lanes.get(lane).map_or(0, Vec::len);
+    let step_name = if step < steps {
+        format!("step {}", step + 1)
+    } else {
+        "its end".to_owned()
+    };
+    format!(
+        "{} in lane {lane_name} at {step_name} ({}:{})",
+        refusal.reason.name(),
+        test.file,
+        test.place_of(lane, step)
+    )
+}
+
+pub(crate) fn problem(test: &Test, problem: &Problem) -> String {
+    match problem {
+        Problem::Violated => "the condition does not hold".to_owned(),
+        Problem::Forbidden(list) => format!("forbidden by the model: {}", outcomes(test, list)),
+        Problem::BugChecks(list) => format!("bug check {}", list.join("; bug check ")),
+        Problem::NothingSeen => {
+            "no iteration came to its end: give it more time with --deadline or --wait-deadline"
+                .to_owned()
+        }
+        Problem::Refused(got) => format!("refused: {}", refusal(test, got)),
+        Problem::RefusedOtherwise { expected, got } => format!(
+            "refused: {}; expected was {}",
+            refusal(test, got),
+            refusal(test, expected)
+        ),
+        Problem::NotRefused(expected) => {
+            format!(
+                "it ran; expected was a refusal: {}",
+                refusal(test, expected)
+            )
+        }
+        Problem::Malformed(malformed) => format!(
+            "the program's bytes were rejected: {:?} at byte {}",
+            malformed.what, malformed.offset
+        ),
+        Problem::NoAnswer(why) => why.clone(),
+    }
+}
+
+pub(crate) fn note(test: &Test, note: &Note) -> String {
+    match note {
+        Note::TimedOut(late, all, deadlocks) => {
+            let why = match deadlocks {
+                Some(true) => "; the model has states in which every lane waits for ever",
+                Some(false) => "; the model says that each one ends: see --wait-deadline",
+                None => "",
+            };
+            format!("timed out: {late} of {all} iterations{why}")
+        }
+        Note::CutShort(done) => format!("the deadline ended the run after {done} iterations"),
+        Note::Overflow(lost) => {
+            format!("{lost} iterations had outcomes that found no place in the histogram")
+        }
+        Note::Deadlocks(states) => {
+            format!("deadlocks: {states} states in which every lane waits for ever")
+        }
+        Note::NotSeen(list) => {
+            format!(
+                "allowed, not seen ({}): {}",
+                list.len(),
+                outcomes(test, list)
+            )
+        }
+        Note::DiffersFromNt52(list) => format!(
+            "differs from nt52 ({}): {}",
+            list.len(),
+            outcomes(test, list)
+        ),
+        Note::NotCompared(why) => format!("not compared with the model: {why}"),
+        Note::NotRunnable(Obstacle::NoApcRoutines) => {
+            "not runnable here: this kernel does not offer the routines that queue APCs".to_owned()
+        }
+        Note::NotRunnable(Obstacle::Baseline) => {
+            "not runnable here: the threads that run the lanes begin with APCs disabled".to_owned()
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What ends a command early, and the exit code of each.
+
+use apclab_client::TargetError;
+
+/// All as expected.
+pub(crate) const OK: u8 = 0;
+/// A test failed.
+pub(crate) const FAILED: u8 = 1;
+/// The input or the command line is wrong.
+pub(crate) const BAD_INPUT: u8 = 2;
+/// The target is not available.
+pub(crate) const NOT_AVAILABLE: u8 = 3;
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The input is wrong; each message says how.
+    Input(Vec<String>),
+    /// The target gave no answer.
+    Target(TargetError),
+}
+
+impl Failure {
+    pub(crate) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Input(_) => BAD_INPUT,
+            Self::Target(error) if error.is_unavailable() => NOT_AVAILABLE,
+            Self::Target(_) => FAILED,
+        }
+    }
+
+    pub(crate) fn messages(&self) -> Vec<String> {
+        match self {
+            Self::Input(messages) => messages.clone(),
+            Self::Target(error) => vec![format!("error: {error}")],
+        }
+    }
+}
+
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Self {
+        Self::Target(error)
+    }
+}

@@ -1,0 +1,118 @@
+//! `apclab info`: what the target is.
+
+use apclab_client::model::Mode;
+use apclab_client::{Info, RunOptions, RunOutcome, Target, TargetError};
+use apclab_protocol::build::ProgramBuf;
+use apclab_protocol::message::{Context, routines};
+use apclab_protocol::step::Step;
+use serde::Serialize;
+
+use crate::args::{Format, InfoArgs};
+use crate::failure::{self, Failure};
+use crate::out::Out;
+use crate::report::{ContextReport, Document, TargetReport};
+use crate::target;
+
+/// The body of `info`.
+#[derive(Serialize)]
+struct InfoBody {
+    /// The context in which a thread that the target made begins.
+    baseline: Option<ContextReport>,
+}
+
+/// Runs the command; gives the exit code.
+///
+/// # Errors
+/// [`Failure`]: the target cannot be used, or left something behind.
+pub(crate) fn run(args: &InfoArgs, out: &mut Out) -> Result<u8, Failure> {
+    let mut target = target::open(&args.target, Mode::Exhaustive)?;
+    let info = target.info()?;
+    let baseline = measure_baseline(target.as_mut())?;
+    target.finish()?;
+    match args.target.format {
+        Format::Text => text(target.name(), &info, baseline, out),
+        Format::Json => {
+            let report = TargetReport::of(target.name(), &info);
+            let baseline = baseline.map(ContextReport::of);
+            let body = InfoBody { baseline };
+            out.json(&Document::new("info", report, failure::OK, None, body));
+        }
+    }
+    Ok(failure::OK)
+}
+
+/// The context in which a thread that the target makes begins: of the lane of a tiny program.
+fn measure_baseline(target: &mut dyn Target) -> Result<Option<Context>, TargetError> {
+    let program = ProgramBuf {
+        lanes: vec![vec![Step::Irql { to: 0 }]],
+        ..ProgramBuf::default()
+    };
+    let options = RunOptions {
+        iterations: 1,
+        ..RunOptions::default()
+    };
+    Ok(match target.run(&program, &options)? {
+        RunOutcome::Ran(result) => result.baseline.first().copied(),
+        RunOutcome::BaselineDisabled(baseline) => baseline.first().copied(),
+        RunOutcome::Refused(_) | RunOutcome::Malformed(_) => None,
+    })
+}
+
+fn text(name: &str, info: &Info, baseline: Option<Context>, out: &mut Out) {
+    let mut line = |key: &str, value: &str| out.line(&format!("{key:<22}{value}"));
+    line("target", &format!("{name}: {}", info.description));
+    if let Some(driver) = &info.driver {
+        if let Some(path) = &driver.path {
+            line("driver", &path.display().to_string());
+        }
+        line("driver version", &version(driver.version));
+        line("kernel", &version(driver.kernel));
+        line("processors", &driver.processors.to_string());
+        line("open sessions", &driver.sessions.to_string());
+        line("dispatched with", &context(driver.dispatch));
+    }
+    let found = |bit| match info.apc_routines & bit {
+        0 => "not found",
+        _ => "found",
+    };
+    line("KeInitializeApc", found(routines::INITIALIZE_APC));
+    line("KeInsertQueueApc", found(routines::INSERT_QUEUE_APC));
+    let unknown = || "not known".to_owned();
+    line(
+        "threads begin with",
+        &baseline.map_or_else(unknown, context),
+    );
+    let limits = &info.limits;
+    line(
+        "limits",
+        &format!(
+            "{} lanes of {} steps, {} registers, {} variables, {} events, {} APCs, {} regions \
+             deep, {} observed values, {} outcomes, {} trace records a lane",
+            limits.lanes,
+            limits.steps_per_lane,
+            limits.registers,
+            limits.variables,
+            limits.events,
+            limits.apcs,
+            limits.nesting,
+            limits.observed,
+            limits.outcomes,
+            limits.trace_records_per_lane
+        ),
+    );
+}
+
+fn version(parts: [u32; 3]) -> String {
+    parts.map(|part| part.to_string()).join(".")
+}
+
+/// A context in words.
+fn context(context: Context) -> String {
+    let answer = |yes| if yes { "TRUE" } else { "FALSE" };
+    format!(
+        "KeAreApcsDisabled {}, KeAreAllApcsDisabled {}, IRQL {}",
+        answer(context.apcs_disabled),
+        answer(context.all_apcs_disabled),
+        context.irql
+    )
+}

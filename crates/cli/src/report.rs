@@ -1,0 +1,346 @@
+//! The JSON document of every command. It says what it is: schema and version come first.
+
+use apclab_client::target::DriverInfo;
+use apclab_client::{Info, Prediction, RunOutcome, RunResult};
+use apclab_litmus::{Condition, Expectation, Test};
+use apclab_protocol::message::{Context, Limits, routines};
+use apclab_protocol::verify::Refusal;
+use serde::Serialize;
+
+use crate::describe;
+use crate::run::Record;
+
+/// Version of the schema. It grows with every change that a reader could stumble over.
+const SCHEMA_VERSION: u32 = 1;
+
+/// A whole document: what every command says, and what this one does.
+#[derive(Serialize)]
+pub(crate) struct Document<B> {
+    schema: &'static str,
+    schema_version: u32,
+    apclab_version: &'static str,
+    command: &'static str,
+    exit_code: u8,
+    /// Why the target could not be ended in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    target: TargetReport,
+    #[serde(flatten)]
+    body: B,
+}
+
+impl<B> Document<B> {
+    pub(crate) fn new(
+        command: &'static str,
+        target: TargetReport,
+        exit_code: u8,
+        error: Option<String>,
+        body: B,
+    ) -> Self {
+        Self {
+            schema: "apclab-report",
+            schema_version: SCHEMA_VERSION,
+            apclab_version: env!("CARGO_PKG_VERSION"),
+            command,
+            exit_code,
+            error,
+            target,
+            body,
+        }
+    }
+}
+
+/// What ran the programs.
+#[derive(Serialize)]
+pub(crate) struct TargetReport {
+    name: &'static str,
+    description: String,
+    apc_routines: RoutinesReport,
+    limits: LimitsReport,
+    driver: Option<DriverReport>,
+}
+
+impl TargetReport {
+    pub(crate) fn of(name: &'static str, info: &Info) -> Self {
+        Self {
+            name,
+            description: info.description.clone(),
+            apc_routines: RoutinesReport::of(info.apc_routines),
+            limits: LimitsReport::of(&info.limits),
+            driver: info.driver.as_ref().map(DriverReport::of),
+        }
+    }
+}
+
+/// Which of the optional routines the kernel offers.
+#[derive(Serialize)]
+struct RoutinesReport {
+    #[serde(rename = "KeInitializeApc")]
+    initialize_apc: bool,
+    #[serde(rename = "KeInsertQueueApc")]
+    insert_queue_apc: bool,
+}
+
+impl RoutinesReport {
+    const fn of(bits: u32) -> Self {
+        Self {
+            initialize_apc: bits & routines::INITIALIZE_APC != 0,
+            insert_queue_apc: bits & routines::INSERT_QUEUE_APC != 0,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct LimitsReport {
+    lanes: u32,
+    registers: u32,
+    variables: u32,
+    events: u32,
+    apcs: u32,
+    observed: u32,
+    steps_per_lane: u32,
+    nesting: u32,
+    outcomes: u32,
+    trace_records_per_lane: u32,
+}
+
+impl LimitsReport {
+    const fn of(limits: &Limits) -> Self {
+        Self {
+            lanes: limits.lanes,
+            registers: limits.registers,
+            variables: limits.variables,
+            events: limits.events,
+            apcs: limits.apcs,
+            observed: limits.observed,
+            steps_per_lane: limits.steps_per_lane,
+            nesting: limits.nesting,
+            outcomes: limits.outcomes,
+            trace_records_per_lane: limits.trace_records_per_lane,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct DriverReport {
+    path: Option<String>,
+    version: [u32; 3],
+    kernel: [u32; 3],
+    processors: u32,
+    sessions: u32,
+    dispatch: ContextReport,
+}
+
+impl DriverReport {
+    fn of(driver: &DriverInfo) -> Self {
+        Self {
+            path: driver.path.as_ref().map(|path| path.display().to_string()),
+            version: driver.version,
+            kernel: driver.kernel,
+            processors: driver.processors,
+            sessions: driver.sessions,
+            dispatch: ContextReport::of(driver.dispatch),
+        }
+    }
+}
+
+/// Both predicates and the IRQL at one moment.
+#[derive(Serialize)]
+pub(crate) struct ContextReport {
+    #[serde(rename = "KeAreApcsDisabled")]
+    apcs_disabled: bool,
+    #[serde(rename = "KeAreAllApcsDisabled")]
+    all_apcs_disabled: bool,
+    irql: u8,
+}
+
+impl ContextReport {
+    pub(crate) const fn of(context: Context) -> Self {
+        Self {
+            apcs_disabled: context.apcs_disabled,
+            all_apcs_disabled: context.all_apcs_disabled,
+            irql: context.irql,
+        }
+    }
+}
+
+/// The body of `run`.
+#[derive(Serialize)]
+pub(crate) struct RunBody {
+    pub(crate) tests: Vec<TestReport>,
+}
+
+/// One test.
+#[derive(Serialize)]
+pub(crate) struct TestReport {
+    name: String,
+    file: String,
+    description: String,
+    shows: Vec<String>,
+    expectation: ExpectationReport,
+    verdict: &'static str,
+    problems: Vec<String>,
+    notes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<RefusalReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<ResultReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<ModelReport>,
+}
+
+impl TestReport {
+    pub(crate) fn of(record: &Record<'_>) -> Self {
+        let test = record.test();
+        let judgement = &record.judgement;
+        let problems = judgement.problems.iter();
+        let notes = judgement.notes.iter();
+        let prediction = record.prediction.as_ref();
+        Self {
+            name: test.name.clone(),
+            file: test.file.clone(),
+            description: test.description.clone(),
+            shows: test.shows.clone(),
+            expectation: ExpectationReport::of(test),
+            verdict: judgement.verdict.name(),
+            problems: problems.map(|p| describe::problem(test, p)).collect(),
+            notes: notes.map(|note| describe::note(test, note)).collect(),
+            refusal: match &record.outcome {
+                Some(RunOutcome::Refused(refusal)) => Some(RefusalReport::of(test, refusal)),
+                _ => None,
+            },
+            result: record
+                .result()
+                .map(|result| ResultReport::of(test, result, prediction)),
+            model: prediction.map(ModelReport::of),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum ExpectationReport {
+    Condition { text: String },
+    Refused(RefusalReport),
+}
+
+impl ExpectationReport {
+    fn of(test: &Test) -> Self {
+        match &test.expectation {
+            Expectation::Condition(condition) => Self::Condition {
+                text: condition.to_string(),
+            },
+            Expectation::Refused { reason, lane, step } => Self::Refused(RefusalReport {
+                reason: reason.name(),
+                lane: *lane,
+                step: *step,
+                place: test.place_of(*lane, *step).to_string(),
+            }),
+        }
+    }
+}
+
+/// A refusal; lane and step are counted from 0, the place is line and column from 1.
+#[derive(Serialize)]
+struct RefusalReport {
+    reason: &'static str,
+    lane: usize,
+    step: usize,
+    place: String,
+}
+
+impl RefusalReport {
+    fn of(test: &Test, refusal: &Refusal) -> Self {
+        let (lane, step) = (refusal.lane as usize, refusal.step as usize);
+        Self {
+            reason: refusal.reason.name(),
+            lane,
+            step,
+            place: test.place_of(lane, step).to_string(),
+        }
+    }
+}
+
+/// What a run gave.
+#[derive(Serialize)]
+struct ResultReport {
+    observed: Vec<String>,
+    histogram: Vec<StateReport>,
+    exhaustive: bool,
+    iterations: u32,
+    cut_short: bool,
+    timed_out: u32,
+    overflow: u32,
+    missed_overlaps: u32,
+    deadlocks: u64,
+    bug_checks: Vec<String>,
+    seconds: f64,
+    baseline: Vec<ContextReport>,
+}
+
+/// One state, whether it satisfies the condition's formula, and whether the profiles have it.
+#[derive(Serialize)]
+struct StateReport {
+    values: Vec<i64>,
+    count: u64,
+    satisfies: Option<bool>,
+    documented: Option<bool>,
+    nt52: Option<bool>,
+}
+
+impl ResultReport {
+    fn of(test: &Test, result: &RunResult, prediction: Option<&Prediction>) -> Self {
+        let condition: Option<&Condition> = match &test.expectation {
+            Expectation::Condition(condition) => Some(condition),
+            Expectation::Refused { .. } => None,
+        };
+        let state = |(values, count): &(Vec<i64>, u64)| StateReport {
+            values: values.clone(),
+            count: *count,
+            satisfies: condition.map(|condition| condition.holds_for(values)),
+            documented: prediction.map(|known| known.documented.contains(values)),
+            nt52: prediction.map(|known| known.nt52.contains(values)),
+        };
+        Self {
+            observed: describe::observed_names(test),
+            histogram: result.histogram.iter().map(state).collect(),
+            exhaustive: result.exhaustive,
+            iterations: result.iterations,
+            cut_short: result.cut_short,
+            timed_out: result.timed_out,
+            overflow: result.overflow,
+            missed_overlaps: result.missed_overlaps,
+            deadlocks: result.deadlocks,
+            bug_checks: result.bug_checks.clone(),
+            seconds: result.elapsed.as_secs_f64(),
+            baseline: result
+                .baseline
+                .iter()
+                .copied()
+                .map(ContextReport::of)
+                .collect(),
+        }
+    }
+}
+
+/// What the model allows.
+#[derive(Serialize)]
+struct ModelReport {
+    documented: Vec<Vec<i64>>,
+    nt52: Vec<Vec<i64>>,
+    deadlocks: u64,
+    states: u64,
+    transitions: u64,
+}
+
+impl ModelReport {
+    fn of(prediction: &Prediction) -> Self {
+        Self {
+            documented: prediction.documented.iter().cloned().collect(),
+            nt52: prediction.nt52.iter().cloned().collect(),
+            deadlocks: prediction.deadlocks,
+            states: prediction.states,
+            transitions: prediction.transitions,
+        }
+    }
+}
