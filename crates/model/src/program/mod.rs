@@ -5,10 +5,12 @@
 //!
 //! - A barrier is one event that all lanes take part in: that a lane has arrived shows nowhere.
 //! - A wait that has been satisfied goes on at once: nothing can tell when it returns.
-//! - Delivery is one event, unless the APC is queued by more than one step (then a test can see
-//!   that it is off the queue and has not run yet) or interrupts a wait (then a test can see that
-//!   the lane is not among the waiters). In these cases its routine is an event of its own, which
-//!   in the case of a normal routine a special APC may come before.
+//! - Delivery is one event, unless the APC is queued by more than one step: then a test can see
+//!   that it is off the queue and has not run yet, and its routine is an event of its own. Ahead
+//!   of a normal routine a special APC may then come.
+//!
+//! Delivery inside a wait needs no more: nothing tells a lane whose wait is interrupted from one
+//! that has taken the APC first and begins to wait afterwards.
 
 mod lane;
 
@@ -163,13 +165,12 @@ impl State {
 
     fn deliver(&mut self, lane: usize) -> Result<(), BugCheck> {
         let t = thread(lane);
-        let in_wait = self.kernel.waiting(t);
         let delivery = self.kernel.begin_delivery(t);
         let (apc, kind) = delivery.expect("a delivery is enabled when an APC is deliverable");
         if kind == ApcKind::Normal {
             self.kernel.kernel_routine_returned(t)?;
         }
-        if in_wait || self.queued_twice & (1 << apc.0) != 0 {
+        if self.queued_twice & (1 << apc.0) != 0 {
             return Ok(());
         }
         self.routine(lane)

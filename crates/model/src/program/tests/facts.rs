@@ -297,28 +297,51 @@ fn an_apc_that_is_off_the_queue_and_has_not_run_can_be_queued_again() {
 }
 
 #[test]
-fn an_event_set_while_an_apc_interrupts_the_only_wait_stays_signaled_and_may_be_reset() {
-    let other = vec![queue(0), Step::Set { event: 0 }, Step::Reset { event: 0 }];
-    let test = program(
-        &[(Kind::Special, 0)],
-        &[Signal::Notification],
-        0,
-        &[vec![Step::Wait { event: 0 }], other],
-    );
-    let found = all_paths(&test, Profile::Nt52, &[]);
-    assert_eq!(
-        found.outcomes.len(),
-        1,
-        "in time, the set releases the waiter"
-    );
-    assert!(
-        found.deadlocks > 0,
-        "the wait begins after the reset, or an APC keeps it away"
-    );
-    let path = found
-        .deadlock_witness
-        .expect("there is a path to the deadlock");
-    assert!(!path.is_empty());
+fn a_wait_that_begins_after_the_reset_misses_the_set() {
+    let other = vec![Step::Set { event: 0 }, Step::Reset { event: 0 }];
+    let lanes = [vec![Step::Wait { event: 0 }], other];
+    for kind in [Signal::Notification, Signal::Synchronization] {
+        let found = all_paths(&program(&[], &[kind], 0, &lanes), Profile::Nt52, &[]);
+        assert_eq!(
+            found.outcomes.len(),
+            1,
+            "in time, the set releases the waiter"
+        );
+        assert_eq!(found.deadlocks, 1);
+        let path = found
+            .deadlock_witness
+            .expect("there is a path to the deadlock");
+        assert_eq!(path, [1, 1, 0].map(|lane| Event::Step { lane, choice: 0 }));
+    }
+}
+
+#[test]
+fn each_waiter_that_an_event_may_go_to_is_a_way_of_the_set() {
+    let waiter = vec![Step::Wait { event: 0 }];
+    let lanes = [waiter.clone(), waiter, vec![Step::Set { event: 0 }]];
+    let bytes = program(&[], &[Signal::Synchronization], 0, &lanes).encode();
+    let parsed = Program::parse(&bytes).unwrap();
+    for (profile, ways) in BOTH.into_iter().zip([2, 1]) {
+        let mut state = State::initial(&parsed, profile, &[]);
+        for lane in [1, 0] {
+            state = apply(&state, &parsed, Event::Step { lane, choice: 0 }).unwrap();
+        }
+        let sets: Vec<_> = (0..ways)
+            .map(|choice| Event::Step { lane: 2, choice })
+            .collect();
+        assert_eq!(enabled(&state, &parsed), sets);
+        let released = |&set| {
+            let after = apply(&state, &parsed, set).unwrap();
+            after.lanes().iter().position(|lane| lane.next() == 1)
+        };
+        let released: Vec<_> = sets.iter().filter_map(released).collect();
+        let expected: &[usize] = match profile {
+            Profile::Documented => &[0, 1],
+            // Lane 1 blocked first.
+            Profile::Nt52 => &[1],
+        };
+        assert_eq!(released, expected);
+    }
 }
 
 #[test]
