@@ -12,7 +12,7 @@ use crate::program::{Event, State, apply, enabled, is_final};
 /// What a search may cost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// How many states it may keep. A state takes about a kilobyte.
+    /// How many states it may keep. A state takes one to two kilobytes.
     pub states: usize,
 }
 
