@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
 use crate::place::{Lines, Place, Span};
 use crate::report::Report;
@@ -111,24 +111,25 @@ impl std::error::Error for Diagnostics {}
 pub(crate) fn render(file: &str, source: &str, error: &Diagnostic, styled: bool) -> String {
     let lines = Lines::new(source);
     let at = lines.place(error.span.start);
-    let (line, span) = excerpt(source, lines.line(error.span.start), error.span);
-    let annotation = AnnotationKind::Primary.span(span);
-    let annotation = if error.label.is_empty() {
-        annotation
+    let whole = lines.line(error.span.start);
+    let (line, span) = excerpt(source, whole, error.span);
+    let mut annotation = AnnotationKind::Primary.span(span);
+    if !error.label.is_empty() {
+        annotation = annotation.label(error.label.as_str());
+    }
+    let snippet = Snippet::source(line)
+        .line_start(at.line)
+        .annotation(annotation);
+    let title = Level::ERROR.primary_title(error.message.as_str());
+    let mut group = if line.len() == whole.end - whole.start {
+        title.element(snippet.path(file))
     } else {
-        annotation.label(error.label.as_str())
+        // A part of a line would be shown with the column in that part.
+        let origin = Origin::path(file).line(at.line).char_column(at.column);
+        title.element(origin).element(snippet)
     };
-    // The origin is given apart from the snippet, which may hold a part of the line only.
-    let mut group = Level::ERROR
-        .primary_title(error.message.as_str())
-        .element(Origin::path(file).line(at.line).char_column(at.column))
-        .element(
-            Snippet::source(line)
-                .line_start(at.line)
-                .annotation(annotation),
-        );
     if let Some(help) = &error.help {
-        group = group.element(Element::from(Level::HELP.message(help.as_str())));
+        group = group.element(Level::HELP.message(help.as_str()));
     }
     let renderer = if styled {
         Renderer::styled()

@@ -220,9 +220,14 @@ impl<'s> Lexer<'s, '_> {
     }
 
     fn unexpected(&mut self, start: usize, c: char) {
-        let message = if c == '\0' {
-            "unexpected NUL byte: this is no text".to_owned()
-        } else if c.is_control() || c.is_whitespace() {
+        if c == '\0' {
+            self.bad(start, "unexpected NUL byte: this is no text", None);
+            // Whatever it is, one error is enough.
+            self.at = self.source.len();
+            return;
+        }
+        self.take_while(|next| next == c);
+        let message = if c.is_control() || c.is_whitespace() {
             format!("unexpected character U+{:04X}", u32::from(c))
         } else {
             format!("unexpected character `{c}`")

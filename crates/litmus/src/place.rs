@@ -69,12 +69,14 @@ impl<'s> Lines<'s> {
         (line, offset)
     }
 
-    /// The place of a byte offset.
+    /// The place of a byte offset. Inside the end of a line, it is where that begins.
     pub(crate) fn place(&self, offset: usize) -> Place {
         let (line, offset) = self.find(offset);
+        let span = self.line(offset);
+        let before = Span::new(span.start, offset.min(span.end));
         Place {
             line: line + 1,
-            column: self.source[self.starts[line]..offset].chars().count() + 1,
+            column: before.text(self.source).chars().count() + 1,
         }
     }
 
@@ -103,6 +105,7 @@ mod tests {
         assert_eq!(at(0), "1:1");
         assert_eq!(at(1), "1:1", "inside a character");
         assert_eq!(at(2), "1:2");
+        assert_eq!(at(3), "1:2", "between CR and LF");
         assert_eq!(at(4), "2:1");
         assert_eq!(at(7), "2:3");
         assert_eq!(at(9), "3:1");

@@ -43,6 +43,15 @@ impl<'s> Parser<'s> {
         self.tokens[self.at.saturating_sub(1)].span
     }
 
+    /// Just behind the last token that is no end of a line: where something is missing.
+    pub(super) fn behind(&self) -> Span {
+        let read = self.tokens[..self.at].iter().rev();
+        let last = read.map(|token| (token.kind, token.span));
+        let mut last = last.skip_while(|(kind, _)| *kind == TokenKind::Newline);
+        last.next()
+            .map_or(self.peek().span, |(_, span)| span.after())
+    }
+
     pub(super) fn take(&mut self, kind: TokenKind) -> bool {
         let found = self.peek().kind == kind;
         if found {
@@ -103,11 +112,8 @@ impl<'s> Parser<'s> {
         let token = self.peek();
         let (message, span) = match token.kind {
             TokenKind::Bad => return Reported,
-            TokenKind::End => ("unexpected end of the file".to_owned(), token.span),
-            TokenKind::Newline => {
-                let at = token.span.start;
-                ("unexpected end of the line".to_owned(), Span::new(at, at))
-            }
+            TokenKind::End => ("unexpected end of the file".to_owned(), self.behind()),
+            TokenKind::Newline => ("unexpected end of the line".to_owned(), self.behind()),
             TokenKind::Text => ("unexpected text in quotes".to_owned(), token.span),
             _ => (
                 format!("unexpected `{}`", shortened(self.here().text)),
@@ -291,5 +297,8 @@ pub(super) fn shortened(text: &str) -> String {
 /// Keywords as a choice in a sentence.
 fn alternatives(choices: &[&str]) -> String {
     let quoted: Vec<String> = choices.iter().map(|choice| format!("`{choice}`")).collect();
-    quoted.join(" or ")
+    match quoted.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => quoted.concat(),
+    }
 }

@@ -209,7 +209,13 @@ impl<'s> Parser<'s> {
         );
         match meant {
             Some(meant) => self.line_for(meant, word).map(|_| ()),
-            None => Err(error),
+            None => {
+                if self.part == Part::Start {
+                    // Something else than a test: one error says it all.
+                    self.skip_file();
+                }
+                Err(error)
+            }
         }
     }
 
@@ -259,7 +265,7 @@ impl<'s> Parser<'s> {
         if !self.report.is_empty() {
             return;
         }
-        let end = self.peek().span;
+        let end = self.behind();
         if self.draft.expectation.is_none() {
             let label = "expected `forall`, `exists`, `~exists` or `refused`";
             self.error(end, "the file ends without an expectation", label, None);

@@ -1,0 +1,177 @@
+//! The test suite in `litmus/` against the parser, the verifier and the list of facts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use apclab_litmus::{Expectation, Test, parse};
+use apclab_protocol::program::Program;
+use apclab_protocol::verify::{Reason, Refusal, verify};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn files(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, into);
+        } else {
+            into.push(path);
+        }
+    }
+}
+
+/// Every file of the suite, parsed, by its path under `litmus/`.
+fn suite() -> BTreeMap<PathBuf, Test> {
+    let folder = root().join("litmus");
+    let mut paths = Vec::new();
+    files(&folder, &mut paths);
+    paths
+        .into_iter()
+        .map(|path| {
+            let source = fs::read_to_string(&path).unwrap();
+            let short = path.strip_prefix(&folder).unwrap().to_owned();
+            let test = parse(&short.to_string_lossy(), &source).unwrap_or_else(|e| panic!("\n{e}"));
+            (short, test)
+        })
+        .collect()
+}
+
+fn judge(test: &Test) -> Result<(), Refusal> {
+    let bytes = test.program.encode();
+    let program = Program::parse(&bytes).expect("what parses is well-formed");
+    verify(&program, true).map(|_| ())
+}
+
+fn is_refused(path: &Path) -> bool {
+    path.starts_with("refused")
+}
+
+/// The ids of the table rows in each section of `docs/facts.md`.
+fn facts() -> BTreeMap<String, BTreeSet<String>> {
+    let text = fs::read_to_string(root().join("docs/facts.md")).unwrap();
+    let mut facts = BTreeMap::<String, BTreeSet<String>>::new();
+    let (mut section, mut all) = (String::new(), BTreeSet::new());
+    for line in text.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            heading.clone_into(&mut section);
+        } else if let Some((id, _)) = line.strip_prefix("| `").and_then(|row| row.split_once('`')) {
+            assert!(all.insert(id.to_owned()), "{id} is listed twice");
+            facts
+                .entry(section.clone())
+                .or_default()
+                .insert(id.to_owned());
+        }
+    }
+    facts
+}
+
+#[test]
+fn the_suite_is_as_large_as_it_should_be() {
+    let (refused, run): (Vec<_>, Vec<_>) = suite().into_keys().partition(|path| is_refused(path));
+    assert!(run.len() >= 24, "{}", run.len());
+    assert!(refused.len() >= 10, "{}", refused.len());
+}
+
+#[test]
+fn each_file_is_named_as_its_test_and_says_what_it_is_about() {
+    let mut names = BTreeSet::new();
+    for (path, test) in suite() {
+        assert_eq!(path.extension().unwrap(), "litmus", "{}", path.display());
+        assert_eq!(path.file_stem().unwrap().to_string_lossy(), test.name);
+        assert!(!test.description.is_empty(), "{}", test.name);
+        assert!(
+            names.insert(test.name.clone()),
+            "{} exists twice",
+            test.name
+        );
+    }
+}
+
+#[test]
+fn tests_show_facts_and_facts_are_shown() {
+    let facts = facts();
+    let may_be_shown = &facts["Shown by tests"];
+    let mut shown = BTreeSet::new();
+    for (path, test) in suite() {
+        assert!(!test.shows.is_empty(), "{} shows nothing", path.display());
+        for fact in test.shows {
+            assert!(
+                may_be_shown.contains(&fact),
+                "{}: `{fact}` is not among the facts that tests may show",
+                path.display()
+            );
+            shown.insert(fact);
+        }
+    }
+    assert_eq!(&shown, may_be_shown, "every fact is shown by a test");
+}
+
+#[test]
+fn what_is_to_be_measured_is_marked() {
+    let text = fs::read_to_string(root().join("docs/facts.md")).unwrap();
+    let marked: BTreeSet<String> = text
+        .lines()
+        .filter(|line| line.contains("| [measure]"))
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned()))
+        .collect();
+    assert_eq!(facts()["Measured, not asserted [measure]"], marked);
+}
+
+#[test]
+fn refused_programs_are_refused_as_they_say_and_all_others_may_run() {
+    let mut reasons = BTreeSet::new();
+    for (path, test) in suite() {
+        let name = path.display();
+        match (&test.expectation, judge(&test)) {
+            (Expectation::Condition(_), Ok(())) => assert!(!is_refused(&path), "{name}"),
+            (Expectation::Refused { reason, lane, step }, Err(refusal)) => {
+                assert!(is_refused(&path), "{name}");
+                let found = (refusal.reason, refusal.lane as usize, refusal.step as usize);
+                assert_eq!(found, (*reason, *lane, *step), "{name}");
+                reasons.insert(reason.name());
+            }
+            (expected, found) => panic!("{name}: expected {expected:?}, found {found:?}"),
+        }
+    }
+    // The deepest nesting would make an unreadable file, see the test below; and a target without
+    // the APC routines is no property of a program.
+    let elsewhere = [Reason::TooDeep, Reason::NoApcRoutines];
+    let expected = Reason::ALL
+        .iter()
+        .filter(|reason| !elsewhere.contains(reason));
+    assert_eq!(reasons, expected.map(|reason| reason.name()).collect());
+}
+
+#[test]
+fn a_program_that_nests_too_deep_is_refused_at_its_step() {
+    let source = format!(
+        "test deep\nlane A\n{}refused too-deep at A step 1025\n",
+        "enter critical\n".repeat(1025)
+    );
+    let test = parse("deep.litmus", &source).unwrap();
+    let refusal = judge(&test).unwrap_err();
+    let expected = Expectation::Refused {
+        reason: refusal.reason,
+        lane: 0,
+        step: refusal.step as usize,
+    };
+    assert_eq!(test.expectation, expected);
+    assert_eq!(test.place_of(0, 1024).to_string(), "1027:1");
+}
+
+#[test]
+fn the_suite_survives_being_printed() {
+    for (path, test) in suite() {
+        let text = test.to_text();
+        let again = parse(&test.file, &text).unwrap_or_else(|e| panic!("{}\n{e}", path.display()));
+        assert_eq!(again.program, test.program, "{text}");
+        assert_eq!(again.names, test.names, "{text}");
+        assert_eq!(again.expectation, test.expectation, "{text}");
+        assert_eq!(again.description, test.description, "{text}");
+        assert_eq!(again.shows, test.shows, "{text}");
+        assert_eq!(again.to_text(), text);
+    }
+}
