@@ -23,6 +23,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run litmus tests and judge what they do
     Run(RunArgs),
+    /// Measure which APC runs where, next to what the documentation says
+    Matrix(MatrixArgs),
     /// Say what the target is
     Info(InfoArgs),
 }
@@ -92,6 +94,14 @@ pub(crate) struct RunArgs {
     /// Litmus tests, or folders with *.litmus files
     #[arg(value_name = "PATH", default_value = "litmus")]
     pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MatrixArgs {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
     #[command(flatten)]

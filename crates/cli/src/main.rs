@@ -9,6 +9,7 @@ mod failure;
 mod histogram;
 mod info;
 mod input;
+mod matrix;
 mod out;
 mod report;
 mod run;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let mut out = Out::new();
     let done = match &cli.command {
         Command::Run(args) => run::run(args, &mut out),
+        Command::Matrix(args) => matrix::run(args, &mut out),
         Command::Info(args) => info::run(args, &mut out),
     };
     let written = out.finish();

@@ -1,0 +1,209 @@
+//! The rows of the matrix: contexts, and what the documentation says of each (semantics.md,
+//! sections 1 and 2). This table is all that is written by hand; everything else is measured.
+
+use apclab_protocol::step::Step;
+
+/// When an APC runs that is queued in a context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// By the point that the row describes.
+    Now,
+    /// Later.
+    Deferred,
+}
+
+/// What a predicate answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    True,
+    False,
+    /// The sources contradict each other: it is measured and never judged.
+    Measure,
+}
+
+/// What the documentation says of a context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Documented {
+    pub(super) special: Delivery,
+    pub(super) normal: Delivery,
+    pub(super) apcs_disabled: Answer,
+    pub(super) all_apcs_disabled: Answer,
+    pub(super) irql: u8,
+}
+
+/// A context and how a lane gets there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    pub(super) context: &'static str,
+    /// Steps ahead of the queueing.
+    pub(super) before: &'static [Step],
+    /// Whether another lane queues the APC while this one waits. Then a queued APC that may run now
+    /// need not do so in every iteration: the wait may be over first.
+    pub(super) waits: bool,
+    /// Steps between the queueing and the question whether the APC has run.
+    pub(super) between: &'static [Step],
+    /// Steps that end what is still open.
+    pub(super) rest: &'static [Step],
+    pub(super) documented: Documented,
+}
+
+use Answer::{False, Measure, True};
+use Delivery::{Deferred, Now};
+use Step::{EnterCritical, EnterGuarded, LeaveCritical, LeaveGuarded, Lower, RaiseApc};
+
+const fn documented(
+    special: Delivery,
+    normal: Delivery,
+    apcs_disabled: Answer,
+    all_apcs_disabled: Answer,
+    irql: u8,
+) -> Documented {
+    Documented {
+        special,
+        normal,
+        apcs_disabled,
+        all_apcs_disabled,
+        irql,
+    }
+}
+
+const fn inside(
+    context: &'static str,
+    before: &'static [Step],
+    rest: &'static [Step],
+    documented: Documented,
+) -> Row {
+    Row {
+        context,
+        before,
+        waits: false,
+        between: &[],
+        rest,
+        documented,
+    }
+}
+
+const fn waiting(
+    context: &'static str,
+    before: &'static [Step],
+    rest: &'static [Step],
+    documented: Documented,
+) -> Row {
+    Row {
+        waits: true,
+        ..inside(context, before, rest, documented)
+    }
+}
+
+const fn after(
+    context: &'static str,
+    before: &'static [Step],
+    between: &'static [Step],
+    rest: &'static [Step],
+    documented: Documented,
+) -> Row {
+    Row {
+        between,
+        ..inside(context, before, rest, documented)
+    }
+}
+
+const PLAIN: Documented = documented(Now, Now, False, False, 0);
+const CRITICAL: Documented = documented(Now, Deferred, True, False, 0);
+const GUARDED: Documented = documented(Deferred, Deferred, Measure, True, 0);
+const BOTH: Documented = documented(Deferred, Deferred, True, True, 0);
+const APC_LEVEL: Documented = documented(Deferred, Deferred, False, True, 1);
+
+/// Every context that programs can get to.
+pub(super) const ROWS: [Row; 17] = [
+    inside("plain code, PASSIVE_LEVEL", &[], &[], PLAIN),
+    inside(
+        "critical region",
+        &[EnterCritical],
+        &[LeaveCritical],
+        CRITICAL,
+    ),
+    inside("guarded region", &[EnterGuarded], &[LeaveGuarded], GUARDED),
+    inside(
+        "critical region in a guarded one",
+        &[EnterGuarded, EnterCritical],
+        &[LeaveCritical, LeaveGuarded],
+        BOTH,
+    ),
+    inside(
+        "guarded region in a critical one",
+        &[EnterCritical, EnterGuarded],
+        &[LeaveGuarded, LeaveCritical],
+        BOTH,
+    ),
+    inside("IRQL APC_LEVEL", &[RaiseApc], &[Lower], APC_LEVEL),
+    waiting("waiting in plain code", &[], &[], PLAIN),
+    waiting(
+        "waiting in a critical region",
+        &[EnterCritical],
+        &[LeaveCritical],
+        CRITICAL,
+    ),
+    waiting(
+        "waiting in a guarded region",
+        &[EnterGuarded],
+        &[LeaveGuarded],
+        GUARDED,
+    ),
+    after(
+        "inner of two critical regions left",
+        &[EnterCritical, EnterCritical],
+        &[LeaveCritical],
+        &[LeaveCritical],
+        CRITICAL,
+    ),
+    after(
+        "outermost critical region left",
+        &[EnterCritical, EnterCritical],
+        &[LeaveCritical, LeaveCritical],
+        &[],
+        PLAIN,
+    ),
+    after(
+        "inner of two guarded regions left",
+        &[EnterGuarded, EnterGuarded],
+        &[LeaveGuarded],
+        &[LeaveGuarded],
+        GUARDED,
+    ),
+    after(
+        "outermost guarded region left",
+        &[EnterGuarded, EnterGuarded],
+        &[LeaveGuarded, LeaveGuarded],
+        &[],
+        PLAIN,
+    ),
+    after(
+        "guarded region left in a critical one",
+        &[EnterCritical, EnterGuarded],
+        &[LeaveGuarded],
+        &[LeaveCritical],
+        CRITICAL,
+    ),
+    after(
+        "critical region left in a guarded one",
+        &[EnterGuarded, EnterCritical],
+        &[LeaveCritical],
+        &[LeaveGuarded],
+        GUARDED,
+    ),
+    after(
+        "IRQL lowered in plain code",
+        &[RaiseApc],
+        &[Lower],
+        &[],
+        PLAIN,
+    ),
+    after(
+        "IRQL lowered in a critical region",
+        &[EnterCritical, RaiseApc],
+        &[Lower],
+        &[LeaveCritical],
+        CRITICAL,
+    ),
+];
