@@ -25,6 +25,10 @@ fn around(steps: &str) -> String {
     format!("test t\napc n normal to A\nevent e\nvar x\nlane A\n{steps}\nforall (true)\n")
 }
 
+fn repeated(times: usize, piece: impl Fn(usize) -> String) -> String {
+    (0..times).map(piece).collect::<Vec<_>>().concat()
+}
+
 #[test]
 fn a_misspelt_word_shows_its_column_and_what_was_meant() {
     let source = "test t\n\nlane A\n  enter critical\n  leave critcal\n\nforall (true)\n";
@@ -265,7 +269,7 @@ fn conditions_say_what_they_need() {
 
 #[test]
 fn limits_are_errors_with_a_place() {
-    let lanes: String = (0..7).map(|n| format!("lane L{n}\n")).collect();
+    let lanes = repeated(7, |n| format!("lane L{n}\n"));
     assert_eq!(
         errors(&format!("test t\n{lanes}forall (true)")),
         ["8:6 too many lanes"]
@@ -275,7 +279,7 @@ fn limits_are_errors_with_a_place() {
         ("event", "event", ""),
         ("apc", "APC", " normal to A"),
     ] {
-        let many: String = (0..17).map(|n| format!("{kind} n{n}{to}\n")).collect();
+        let many = repeated(17, |n| format!("{kind} n{n}{to}\n"));
         let found = errors(&format!("test t\n{many}lane A\nforall (true)"));
         let column = kind.len() + 2;
         assert_eq!(found, [format!("18:{column} too many {what}s")]);
@@ -285,8 +289,8 @@ fn limits_are_errors_with_a_place() {
         errors(&format!("test t\nlane A\n{steps}forall (true)")),
         ["4099:1 too many steps"]
     );
-    let values = |lane: &str| (0..16).map(|r| format!("{lane}:r{r};")).collect::<String>();
-    let steps: String = (0..16).map(|r| format!("irql -> r{r}\n")).collect();
+    let values = |lane: &str| repeated(16, |r| format!("{lane}:r{r};"));
+    let steps = repeated(16, |r| format!("irql -> r{r}\n"));
     let source = format!(
         "test t\nlane A\n{steps}lane B\n{steps}lane C\n{steps}\nlocations [{}{}C:r1;]\nforall (true)",
         values("A"),

@@ -207,16 +207,14 @@ impl<'s> Parser<'s> {
             label,
             help,
         );
-        match meant {
-            Some(meant) => self.line_for(meant, word).map(|_| ()),
-            None => {
-                if self.part == Part::Start {
-                    // Something else than a test: one error says it all.
-                    self.skip_file();
-                }
-                Err(error)
-            }
+        if let Some(meant) = meant {
+            return self.line_for(meant, word).map(|_| ());
         }
+        if self.part == Part::Start {
+            // Something else than a test: one error says it all.
+            self.skip_file();
+        }
+        Err(error)
     }
 
     /// Reads the line that a word begins; false when it begins none.
