@@ -1,0 +1,71 @@
+//! A lane's thread.
+
+use alloc::vec::Vec;
+
+use apclab_guards::{Passive, Slot};
+use apclab_protocol::status::NtStatus;
+use apclab_protocol::trace::{Kind, NO_APC, NO_STEP};
+
+use super::interpreter::Interpreter;
+use super::state::Run;
+use super::trace::{What, context};
+use crate::nt::memory::Shared;
+use crate::nt::thread::Main;
+use crate::nt::try_lock::TryLock;
+
+/// What a lane's thread works with.
+pub(crate) struct Lane {
+    run: Shared<Run>,
+    lane: usize,
+    /// Storage for its regions; the thread alone takes it.
+    slots: TryLock<Vec<Slot>>,
+}
+
+impl Lane {
+    /// Lane number `lane` of a run.
+    ///
+    /// # Errors
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub(crate) fn try_new(run: &Shared<Run>, lane: usize) -> Result<Self, NtStatus> {
+        let slots = TryLock::new(run.program.region_slots()?);
+        Ok(Self {
+            run: run.clone(),
+            lane,
+            slots,
+        })
+    }
+
+    fn note(&self, irql: &Passive, kind: Kind) {
+        let what = What {
+            kind,
+            step: NO_STEP,
+            apc: NO_APC,
+            value: 0,
+        };
+        self.run.trace.write(self.lane, irql, what);
+    }
+
+    fn iterate(&self, irql: &mut Passive, slots: &mut [Slot]) {
+        let run = &*self.run;
+        run.set_baseline(self.lane, context(irql));
+        run.end.meet(irql, || run.judge_baseline());
+        while !run.over() {
+            self.note(irql, Kind::Begin);
+            // A lane that gives up has left its regions like any other, and waits for the rest.
+            let _ = Interpreter::new(run, self.lane).execute(irql, slots);
+            if run.program.verified.queues_apcs {
+                // After this nobody inserts an APC, and every lane is where all APCs may run.
+                run.end.meet(irql, || ());
+                run.apcs.drain(self.lane, irql);
+            }
+            self.note(irql, Kind::End);
+            run.end.meet(irql, || run.finish_iteration());
+        }
+    }
+}
+
+impl Main for Lane {
+    fn main(&self, mut irql: Passive) {
+        self.slots.with(|slots| self.iterate(&mut irql, slots));
+    }
+}

@@ -1,0 +1,66 @@
+//! A program that was accepted, as the lanes read it.
+
+use alloc::vec::Vec;
+
+use apclab_guards::Slot;
+use apclab_protocol::program::{Apc, Event, Observed, Program};
+use apclab_protocol::status::NtStatus;
+use apclab_protocol::step::Step;
+use apclab_protocol::verify::Verified;
+
+use crate::nt::memory::try_vec;
+
+/// The decoded tables of a verified program. They do not change any more.
+pub(crate) struct Loaded {
+    /// Initial values of the variables.
+    pub(crate) variables: Vec<i64>,
+    /// The events.
+    pub(crate) events: Vec<Event>,
+    /// The APCs.
+    pub(crate) apcs: Vec<Apc>,
+    /// What an outcome consists of.
+    pub(crate) observed: Vec<Observed>,
+    /// The steps of each lane.
+    pub(crate) lanes: Vec<Vec<Step>>,
+    /// What the verifier found.
+    pub(crate) verified: Verified,
+}
+
+/// Collects what `get` gives for 0 to `len`.
+fn table<T>(len: usize, get: impl Fn(usize) -> Option<T>) -> Result<Vec<T>, NtStatus> {
+    let mut values = Vec::new();
+    values
+        .try_reserve_exact(len)
+        .map_err(|_| apclab_protocol::status::INSUFFICIENT_RESOURCES)?;
+    values.extend((0..len).map_while(get));
+    Ok(values)
+}
+
+impl Loaded {
+    /// Copies a program out of the request.
+    ///
+    /// # Errors
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub(crate) fn try_new(program: &Program<'_>, verified: Verified) -> Result<Self, NtStatus> {
+        let mut lanes = try_vec(program.lanes(), |_| Vec::new())?;
+        for (lane, steps) in lanes.iter_mut().enumerate() {
+            *steps = table(program.steps(lane), |index| program.step(lane, index))?;
+        }
+        Ok(Self {
+            variables: table(program.variables(), |index| Some(program.initial(index)))?,
+            events: table(program.events(), |index| program.event(index))?,
+            apcs: table(program.apcs(), |index| program.apc(index))?,
+            observed: table(program.observed_len(), |index| program.observed(index))?,
+            lanes,
+            verified,
+        })
+    }
+
+    /// Storage for the regions of one lane, as deep as the program nests.
+    ///
+    /// # Errors
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub(crate) fn region_slots(&self) -> Result<Vec<Slot>, NtStatus> {
+        try_vec(self.verified.nesting, |_| Slot::EMPTY)
+    }
+}

@@ -1,0 +1,298 @@
+//! What the lanes of a run share.
+
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering};
+
+use apclab_protocol::limits;
+use apclab_protocol::message::{Context, Ended, RunReply, RunRequest};
+use apclab_protocol::program::{EventKind, Program};
+use apclab_protocol::status::NtStatus;
+
+use super::apcs::Apcs;
+use super::barrier::Barrier;
+use super::control::Control;
+use super::histogram::Histogram;
+use super::program::Loaded;
+use super::trace::Trace;
+use crate::nt::clock::Ticks;
+use crate::nt::event::{Events, Initial};
+use crate::nt::memory::{Shared, try_vec};
+use crate::nt::try_lock::TryLock;
+
+/// What came of the iterations so far. Only the lane that is alone at the end of an iteration
+/// touches it.
+pub(crate) struct Tally {
+    pub(crate) histogram: Histogram,
+    /// The outcome being taken, kept so that taking it does not allocate.
+    outcome: Vec<i64>,
+    pub(crate) iterations: u32,
+    pub(crate) timed_out: u32,
+    pub(crate) ended: Ended,
+}
+
+/// A run's state, at a fixed address in nonpaged memory.
+pub(crate) struct Run {
+    pub(crate) program: Shared<Loaded>,
+    pub(crate) request: RunRequest,
+    pub(crate) control: Shared<Control>,
+    pub(crate) events: Events,
+    pub(crate) apcs: Apcs,
+    /// The program's barriers.
+    pub(crate) barrier: Barrier,
+    /// The end of each iteration.
+    pub(crate) end: Barrier,
+    pub(crate) trace: Trace,
+    pub(crate) tally: TryLock<Tally>,
+    pub(crate) begun: Ticks,
+    /// Each lane's context when its thread began, as [`Context::to_byte`].
+    baseline: Vec<AtomicU8>,
+    registers: Vec<[AtomicI64; limits::REGISTERS]>,
+    variables: Vec<AtomicI64>,
+    /// This iteration is given up: a wait hit its deadline.
+    timed_out: AtomicBool,
+    /// No further iteration begins.
+    over: AtomicBool,
+    /// The baseline forbids the program.
+    not_runnable: AtomicBool,
+    processors: u32,
+}
+
+fn number(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+impl Run {
+    /// Everything that the iterations need, so that none of them allocates.
+    ///
+    /// # Errors
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub(crate) fn try_new(
+        program: Shared<Loaded>,
+        request: RunRequest,
+        control: Shared<Control>,
+        processors: u32,
+    ) -> Result<Self, NtStatus> {
+        let lanes = program.lanes.len();
+        let width = program.observed.len();
+        let run = Self {
+            events: Events::try_new(program.events.len(), |index| {
+                program
+                    .events
+                    .get(index)
+                    .map_or(crate::nt::event::NOTIFICATION, |event| Initial {
+                        synchronization: event.kind == EventKind::Synchronization,
+                        signaled: event.signaled,
+                    })
+            })?,
+            apcs: Apcs::try_new(&program)?,
+            barrier: Barrier::try_new(number(lanes), processors)?,
+            end: Barrier::try_new(number(lanes), processors)?,
+            trace: Trace::try_new(lanes, request.trace_iteration != 0)?,
+            tally: TryLock::new(Tally {
+                histogram: Histogram::try_new(width)?,
+                outcome: try_vec(width, |_| 0)?,
+                iterations: 0,
+                timed_out: 0,
+                ended: Ended::Complete,
+            }),
+            begun: Ticks::now(),
+            baseline: try_vec(lanes, |_| AtomicU8::new(0))?,
+            registers: try_vec(lanes, |_| [const { AtomicI64::new(0) }; limits::REGISTERS])?,
+            variables: try_vec(program.variables.len(), |_| AtomicI64::new(0))?,
+            timed_out: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            not_runnable: AtomicBool::new(false),
+            program,
+            request,
+            control,
+            processors,
+        };
+        run.reset_values();
+        run.trace.record_next(run.request.trace_iteration == 1);
+        Ok(run)
+    }
+
+    /// A register of a lane.
+    pub(crate) fn register(&self, lane: usize, register: usize) -> i64 {
+        let place = self
+            .registers
+            .get(lane)
+            .and_then(|registers| registers.get(register));
+        place.map_or(0, |place| place.load(Ordering::Relaxed))
+    }
+
+    /// Sets a register of a lane.
+    pub(crate) fn set_register(&self, lane: usize, register: usize, value: i64) {
+        if let Some(place) = self.registers.get(lane).and_then(|all| all.get(register)) {
+            place.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// Loads a variable, sequentially consistent.
+    pub(crate) fn variable(&self, variable: usize) -> i64 {
+        self.variables
+            .get(variable)
+            .map_or(0, |place| place.load(Ordering::SeqCst))
+    }
+
+    /// Stores a variable, sequentially consistent.
+    pub(crate) fn set_variable(&self, variable: usize, value: i64) {
+        if let Some(place) = self.variables.get(variable) {
+            place.store(value, Ordering::SeqCst);
+        }
+    }
+
+    /// Notes a lane's context when its thread begins.
+    pub(crate) fn set_baseline(&self, lane: usize, context: Context) {
+        if let Some(place) = self.baseline.get(lane) {
+            place.store(context.to_byte(), Ordering::Release);
+        }
+    }
+
+    /// The lanes give this iteration up.
+    pub(crate) fn iteration_timed_out(&self) {
+        self.timed_out.store(true, Ordering::Release);
+        self.control.halt_iteration();
+    }
+
+    /// Whether the lanes shall give this iteration up.
+    pub(crate) fn halted(&self) -> bool {
+        self.timed_out.load(Ordering::Acquire) || self.control.cancelled()
+    }
+
+    /// Whether no further iteration begins.
+    pub(crate) fn over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Whether the baseline forbids the program.
+    pub(crate) fn not_runnable(&self) -> bool {
+        self.not_runnable.load(Ordering::Acquire)
+    }
+
+    /// How long a wait may take now, in milliseconds: its own deadline, or what is left of the
+    /// run's; at least 1.
+    pub(crate) fn wait_deadline_ms(&self) -> u32 {
+        let left = u64::from(self.request.deadline_ms).saturating_sub(self.begun.elapsed_ms());
+        self.request
+            .wait_deadline_ms
+            .min(u32::try_from(left).unwrap_or(u32::MAX))
+            .max(1)
+    }
+
+    fn past_deadline(&self) -> bool {
+        self.begun.elapsed_ms() >= u64::from(self.request.deadline_ms)
+    }
+
+    /// All lanes have begun, and none has taken a step: decides whether the program can run on such
+    /// a baseline. An APC that is queued to a thread with APCs disabled would never be delivered.
+    pub(crate) fn judge_baseline(&self) {
+        let disabled = self.baseline.iter().any(|byte| {
+            let context = Context::from_byte(byte.load(Ordering::Acquire));
+            context.apcs_disabled || context.all_apcs_disabled || context.irql != 0
+        });
+        if disabled && self.program.verified.queues_apcs {
+            self.not_runnable.store(true, Ordering::Release);
+            self.over.store(true, Ordering::Release);
+        }
+    }
+
+    fn reset_values(&self) {
+        for registers in &self.registers {
+            for register in registers {
+                register.store(0, Ordering::Relaxed);
+            }
+        }
+        for (place, initial) in self.variables.iter().zip(&self.program.variables) {
+            place.store(*initial, Ordering::SeqCst);
+        }
+    }
+
+    /// Takes the outcome, resets the state, and decides whether another iteration begins. Called by
+    /// the last lane to finish, while the others stand still with no APC queued.
+    pub(crate) fn finish_iteration(&self) {
+        let cancelled = self.control.cancelled();
+        let timed_out = self.timed_out.swap(false, Ordering::AcqRel);
+        let past_deadline = self.past_deadline();
+        let iterations = self.tally.with(|tally| {
+            if timed_out && past_deadline {
+                // The wait ended with the run: this iteration is no result.
+                tally.ended = Ended::Deadline;
+            } else if !cancelled {
+                tally.iterations += 1;
+                if timed_out {
+                    tally.timed_out += 1;
+                } else {
+                    for (value, observed) in tally.outcome.iter_mut().zip(&self.program.observed) {
+                        *value = Program::value_of(
+                            *observed,
+                            |lane, register| self.register(lane, register),
+                            |variable| self.variable(variable),
+                        );
+                    }
+                    tally.histogram.count(&tally.outcome);
+                }
+                if past_deadline && tally.iterations < self.request.iterations {
+                    tally.ended = Ended::Deadline;
+                }
+            }
+            tally.iterations
+        });
+        let done = iterations.is_none_or(|done| done >= self.request.iterations);
+        self.over
+            .store(done || cancelled || past_deadline, Ordering::Release);
+        self.reset_values();
+        for (index, event) in self.program.events.iter().enumerate() {
+            match self.events.get(index) {
+                Some(kernel) if event.signaled => kernel.set(),
+                Some(kernel) => kernel.reset(),
+                None => {}
+            }
+        }
+        self.apcs.reset_counts();
+        self.barrier.reset();
+        self.control.rearm();
+        let next = iterations.unwrap_or(0).saturating_add(1);
+        self.trace.record_next(next == self.request.trace_iteration);
+    }
+
+    /// The reply to the run's request.
+    pub(crate) fn reply(&self) -> RunReply {
+        let baseline = core::array::from_fn(|lane| {
+            let byte = self
+                .baseline
+                .get(lane)
+                .map_or(0, |byte| byte.load(Ordering::Acquire));
+            Context::from_byte(byte)
+        });
+        let mut reply = RunReply {
+            ended: Ended::Complete,
+            iterations: 0,
+            timed_out: 0,
+            overflow: 0,
+            outcomes: 0,
+            trace_records: number(self.trace.len()),
+            trace_lost: self.trace.lost(),
+            processors: self.processors,
+            elapsed_100ns: self.begun.elapsed_100ns(),
+            baseline,
+            missed_overlaps: self
+                .barrier
+                .missed_overlaps()
+                .saturating_add(self.end.missed_overlaps()),
+        };
+        self.tally.with(|tally| {
+            reply.ended = tally.ended;
+            reply.iterations = tally.iterations;
+            reply.timed_out = tally.timed_out;
+            reply.overflow = tally.histogram.overflow();
+            reply.outcomes = number(tally.histogram.len());
+        });
+        reply
+    }
+}
+
+/// A counter of something per lane.
+pub(crate) fn counters(lanes: usize) -> Result<Vec<AtomicU32>, NtStatus> {
+    try_vec(lanes, |_| AtomicU32::new(0))
+}
