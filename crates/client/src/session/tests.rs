@@ -3,11 +3,11 @@
 
 use std::cell::RefCell;
 
-use apclab_protocol::limits;
-use apclab_protocol::message::{Context, Limits, routines};
+use apclab_protocol::message::{Context, Header, HistogramReply, Limits, PageRequest, routines};
 use apclab_protocol::program::{Observed, Program};
 use apclab_protocol::step::Step;
-use apclab_protocol::trace::Kind;
+use apclab_protocol::trace::{Kind, Record, TraceReply};
+use apclab_protocol::{VERSION, limits};
 use proptest::prelude::*;
 
 use super::*;
