@@ -1,0 +1,40 @@
+//! What the driver can import: one file a subject.
+
+mod apc;
+mod debug;
+mod events;
+mod irql;
+mod objects;
+mod pool;
+mod regions;
+mod rtl;
+mod threads;
+mod time;
+
+pub(crate) use pool::free_block;
+pub(crate) use threads::SYSTEM_THREAD;
+pub(crate) use time::deadline;
+
+use crate::dispatch::Export;
+
+/// Every function of ntoskrnl.exe that the host has, apart from those in
+/// [`INTRINSICS`](crate::stack::INTRINSICS).
+pub(crate) fn ntoskrnl() -> Vec<Export> {
+    [
+        apc::EXPORTS,
+        debug::EXPORTS,
+        events::EXPORTS,
+        irql::EXPORTS,
+        objects::EXPORTS,
+        pool::EXPORTS,
+        regions::EXPORTS,
+        rtl::EXPORTS,
+        threads::EXPORTS,
+    ]
+    .concat()
+}
+
+/// Every function of HAL.dll that the host has.
+pub(crate) fn hal() -> Vec<Export> {
+    time::EXPORTS.to_vec()
+}

@@ -1,0 +1,79 @@
+//! System threads.
+
+use crate::bugcheck;
+use crate::dispatch::{Arguments, Export, Fault};
+use crate::machine::SYSTEM_PROCESS;
+use crate::status;
+use crate::thread::Thread;
+use std::sync::atomic::Ordering;
+
+pub(super) const EXPORTS: &[Export] = &[
+    Export::plain("PsCreateSystemThread", create),
+    Export::rule("PsTerminateSystemThread", terminate),
+    Export::plain("PsGetCurrentProcessId", |thread, _| {
+        Ok(thread.shared.process.load(Ordering::Relaxed))
+    }),
+    Export::plain("PsGetCurrentThreadId", |thread, _| Ok(thread.shared.number)),
+    Export::plain("PsGetCurrentThread", |thread, _| Ok(thread.shared.object)),
+    Export::plain("KeGetCurrentThread", |thread, _| Ok(thread.shared.object)),
+    Export::plain("KeQueryActiveProcessorCountEx", processors),
+];
+
+/// The name that threads of the driver's own get in reports.
+pub(crate) const SYSTEM_THREAD: &str = "system thread";
+
+/// `PsCreateSystemThread(ThreadHandle, DesiredAccess, ObjectAttributes, ProcessHandle, ClientId,
+/// StartRoutine, StartContext)`.
+fn create(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
+    /// OBJ_KERNEL_HANDLE.
+    const KERNEL_HANDLE: u32 = 0x200;
+    let (place, attributes) = (arguments.word(0), arguments.word(2));
+    let (routine, context) = (arguments.word(5), arguments.word(6));
+    let process = thread.shared.process.load(Ordering::Relaxed);
+    let kernel_handle = {
+        let state = thread.lock();
+        let irql = state.kernel.irql(thread.id);
+        bugcheck::irql_at_most(irql, 0, "PsCreateSystemThread")?;
+        // The System process's own table is what drivers may use without the flag.
+        let flags = match attributes {
+            0 => 0,
+            address => state.memory.read_u32(address.wrapping_add(24))?,
+        };
+        flags & KERNEL_HANDLE != 0 || process == SYSTEM_PROCESS
+    };
+    if arguments.word(3) != 0 {
+        let reason = "PsCreateSystemThread with a process handle is not simulated";
+        return Err(bugcheck::verifier(0, arguments.word(3), reason).into());
+    }
+    let machine = &thread.machine;
+    let baseline = machine.options.baseline;
+    let start = move |thread: &Thread| thread.call(routine, &[context]).map(drop);
+    let Ok(object) = machine.spawn(SYSTEM_THREAD, SYSTEM_PROCESS, baseline, true, start) else {
+        return Ok(status::word(status::INSUFFICIENT_RESOURCES));
+    };
+    let mut state = thread.lock();
+    state.created += 1;
+    let handle = state.objects.open(object, kernel_handle);
+    state.memory.write_u64(place, handle)?;
+    if arguments.word(4) != 0 {
+        state.memory.write_u64(arguments.word(4), SYSTEM_PROCESS)?;
+    }
+    Ok(status::word(status::SUCCESS))
+}
+
+fn terminate(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
+    if !thread.system {
+        return Ok(status::word(status::INVALID_PARAMETER));
+    }
+    if !thread.outermost() {
+        let reason = "PsTerminateSystemThread was called inside an APC or another callback";
+        return Err(bugcheck::check(0x20, [0; 4], reason).into());
+    }
+    thread.exit_status.set(arguments.signed(0));
+    Err(Fault::Exit)
+}
+
+fn processors(_: &Thread, _: &Arguments) -> Result<u64, Fault> {
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Ok(count as u64)
+}

@@ -1,0 +1,271 @@
+//! The interface: a machine, its open handles, their requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::dispatch::Fault;
+use crate::io::Major;
+use crate::machine::Machine;
+use crate::pnp::{self, Driver};
+use crate::report::{Completion, HostError, StartError, StopReport};
+use crate::thread::Thread;
+use crate::{Options, status};
+
+/// One simulated machine with the driver loaded and its device started. Several may live in one
+/// process; they share nothing.
+///
+/// Dropping it switches the machine off as a power cut would: the driver is not unloaded.
+#[derive(Debug)]
+pub struct Host {
+    driver: Driver,
+    surprised: bool,
+}
+
+/// The process id that handles get which are opened without one.
+const FIRST_PROCESS: u64 = 1000;
+
+impl Host {
+    /// Loads the driver and starts its device: the image's entry point, `AddDevice`, the device's
+    /// hardware and power callbacks.
+    ///
+    /// # Errors
+    /// When the image cannot be loaded, a routine of the driver fails, or the machine bug-checks.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        Ok(Self { driver: pnp::start(options)?, surprised: false })
+    }
+
+    /// Opens the device from a process of its own.
+    ///
+    /// # Errors
+    /// [`HostError::Open`] when the driver refuses; otherwise as every call.
+    pub fn open(&self) -> Result<File, HostError> {
+        static NEXT: AtomicU64 = AtomicU64::new(FIRST_PROCESS);
+        self.open_as(NEXT.fetch_add(4, Ordering::Relaxed))
+    }
+
+    /// Opens the device from the process with the id `process`.
+    ///
+    /// # Errors
+    /// As [`Host::open`].
+    pub fn open_as(&self, process: u64) -> Result<File, HostError> {
+        let machine = &self.driver.machine;
+        if !machine.lock().framework.has_name() {
+            return Err(HostError::Open { status: status::OBJECT_NAME_NOT_FOUND });
+        }
+        let (file, irp) = machine.system_call(process, "IRP_MJ_CREATE", move |thread| {
+            let (file, irp) = {
+                let mut state = thread.lock();
+                let file = state.io.add_file(process);
+                (file, state.add_irp(file, Major::Create, &[])?)
+            };
+            // Only a system buffer can be refused, and a create request has none.
+            let irp = irp.ok_or(Fault::Stopped)?;
+            thread.dispatch_create(irp)?;
+            Ok((file, irp))
+        })?;
+        let timeout = machine.options.answer_deadline;
+        let (completion, _) =
+            machine.await_state(timeout, "IRP_MJ_CREATE", |state| state.take_completed(irp))?;
+        if !status::is_success(completion.status) {
+            machine.system_call(process, "the end of a file object", move |thread| {
+                thread.discard_file(file)
+            })?;
+            return Err(HostError::Open { status: completion.status });
+        }
+        Ok(File { machine: Arc::clone(machine), id: file, process, open: true })
+    }
+
+    /// What the driver has printed so far.
+    pub fn log(&self) -> Vec<String> {
+        self.driver.machine.lock().log.clone()
+    }
+
+    /// Removes the device as if it had been pulled out: the driver's requests end, the device
+    /// leaves D0, and what is sent to open handles afterwards fails. [`Host::stop`] then needs
+    /// the handles closed.
+    ///
+    /// # Errors
+    /// As every call; [`HostError::NoAnswer`] when the driver does not complete its requests.
+    pub fn surprise_remove(&mut self) -> Result<(), HostError> {
+        if self.surprised {
+            return Ok(());
+        }
+        self.surprised = true;
+        self.driver.power_down(true)
+    }
+
+    /// Removes the device, unloads the driver and checks that it has left nothing behind. The
+    /// machine is switched off afterwards, whatever the result.
+    ///
+    /// # Errors
+    /// [`HostError::FilesOpen`] when handles are open, [`HostError::Leaks`] when the driver has
+    /// left something, [`HostError::Unload`] when it refused or did not unload properly;
+    /// otherwise as every call.
+    pub fn stop(self) -> Result<StopReport, HostError> {
+        let machine = &self.driver.machine;
+        let open = machine.lock().io.files.values().filter(|file| !file.cleaned).count();
+        if open > 0 && !machine.stopped() {
+            return Err(HostError::FilesOpen { open });
+        }
+        // Closed handles may still have requests that are being cancelled.
+        let timeout = machine.options.answer_deadline;
+        machine.await_state(timeout, "the close of the last handle", |state| {
+            state.io.files.is_empty().then_some(())
+        })?;
+        if !self.surprised {
+            self.driver.query_remove()?;
+            self.driver.power_down(false)?;
+        }
+        let report = self.driver.unload()?;
+        machine.halt(&mut machine.lock());
+        machine.await_threads();
+        Ok(report)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let machine = &self.driver.machine;
+        machine.halt(&mut machine.lock());
+    }
+}
+
+/// An open handle to the device. It can be shared by threads; dropping it closes it.
+#[derive(Debug)]
+pub struct File {
+    machine: Arc<Machine>,
+    id: u64,
+    process: u64,
+    open: bool,
+}
+
+impl File {
+    /// Sends an IOCTL and waits for its completion. METHOD_BUFFERED: the input is copied to a
+    /// system buffer of the larger of both lengths, and the output is copied back from it, as many
+    /// bytes as the completion says, unless the status is of the error class.
+    ///
+    /// # Errors
+    /// [`HostError::NoAnswer`] when it is not completed within the answer deadline;
+    /// [`HostError::BugCheck`] when the machine stops.
+    pub fn ioctl(
+        &self,
+        code: u32,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<Completion, HostError> {
+        let pending = self.ioctl_async(code, input.to_vec(), output.len())?;
+        let (completion, bytes) = pending.wait(self.machine.options.answer_deadline)?;
+        if let Some(target) = output.get_mut(..bytes.len()) {
+            target.copy_from_slice(&bytes);
+        }
+        Ok(completion)
+    }
+
+    /// Sends an IOCTL and returns when the driver's dispatch has, as an overlapped request does.
+    ///
+    /// # Errors
+    /// As [`File::ioctl`], for the dispatch.
+    pub fn ioctl_async(
+        &self,
+        code: u32,
+        input: Vec<u8>,
+        output_length: usize,
+    ) -> Result<Pending, HostError> {
+        let (file, process) = (self.id, self.process);
+        let major = Major::Control { code, input: input.len(), output: output_length };
+        let what = format!("the dispatch of IOCTL {code:#x}");
+        let irp = self.machine.system_call(process, &what, move |thread| {
+            let irp = thread.lock().add_irp(file, major, &input)?;
+            if let Some(irp) = irp {
+                thread.dispatch_control(irp)?;
+            }
+            Ok(irp)
+        })?;
+        let result = match irp {
+            Some(_) => None,
+            None => {
+                let refused = status::INSUFFICIENT_RESOURCES;
+                Some((Completion { status: refused, information: 0 }, Vec::new()))
+            }
+        };
+        let machine = Arc::clone(&self.machine);
+        Ok(Pending { machine, irp: irp.unwrap_or(0), code, process, result: Mutex::new(result) })
+    }
+
+    /// Closes the handle: IRP_MJ_CLEANUP now, IRP_MJ_CLOSE when no request is left.
+    ///
+    /// # Errors
+    /// As every call.
+    pub fn close(mut self) -> Result<(), HostError> {
+        self.clean_up()
+    }
+
+    fn clean_up(&mut self) -> Result<(), HostError> {
+        if !std::mem::replace(&mut self.open, false) {
+            return Ok(());
+        }
+        let file = self.id;
+        self.machine.system_call(self.process, "IRP_MJ_CLEANUP", move |thread: &Thread| {
+            if thread.dispatch_cleanup(file)? {
+                thread.dispatch_close(file)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Drop for File {
+    /// Closes the handle. An error is not lost: the machine keeps it, and every later call has it.
+    fn drop(&mut self) {
+        drop(self.clean_up());
+    }
+}
+
+/// A request that may not be completed yet. Dropping it does not cancel it.
+#[derive(Debug)]
+pub struct Pending {
+    machine: Arc<Machine>,
+    irp: u64,
+    code: u32,
+    process: u64,
+    result: Mutex<Option<(Completion, Vec<u8>)>>,
+}
+
+impl Pending {
+    /// Waits at most `timeout` for the completion. Gives it with the output bytes; again when it
+    /// is called again.
+    ///
+    /// # Errors
+    /// [`HostError::NoAnswer`] when the request is still not completed; it stays outstanding.
+    pub fn wait(&self, timeout: Duration) -> Result<(Completion, Vec<u8>), HostError> {
+        let mut result = self.result.lock();
+        if let Some(result) = &*result {
+            return Ok(result.clone());
+        }
+        let what = format!("IOCTL {:#x}", self.code);
+        let done = self.machine.await_state(timeout, &what, |state| state.take_completed(self.irp));
+        let done = done?;
+        *result = Some(done.clone());
+        Ok(done)
+    }
+
+    /// Asks for the cancellation of the request (`CancelIoEx`). Without effect on a completed one.
+    ///
+    /// # Errors
+    /// As every call.
+    pub fn cancel(&self) -> Result<(), HostError> {
+        let irp = self.irp;
+        self.machine.system_call(self.process, "CancelIoEx", move |thread| thread.cancel_irp(irp))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if self.result.get_mut().is_none() {
+            self.machine.lock().orphan_irp(self.irp);
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! One simulated machine: its state under one lock, its threads, and how it stops.
+//!
+//! The lock is never held while driver code runs.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use apclab_model::kernel::{Baseline, BugCheck, EventKind, Kernel, ObjectId, ThreadId};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::apcs::Apcs;
+use crate::bindings::Libraries;
+use crate::dispatch::Fault;
+use crate::events::Events;
+use crate::faults;
+use crate::image::Image;
+use crate::io::Io;
+use crate::kmdf::Framework;
+use crate::mapping::Mapping;
+use crate::memory::{Memory, Pool};
+use crate::objects::Objects;
+use crate::report::{BugCheckReport, HostError, NoAnswer, ThreadReport};
+use crate::stack::{KernelStack, Thunks};
+use crate::thread::{Shared, Thread};
+use crate::workers::Workers;
+use crate::Options;
+
+/// The process id of the System process, in which drivers' threads run.
+pub(crate) const SYSTEM_PROCESS: u64 = 4;
+
+/// What the lock protects.
+pub(crate) struct State {
+    pub(crate) kernel: Kernel,
+    pub(crate) memory: Memory,
+    pub(crate) threads: BTreeMap<ThreadId, Arc<Shared>>,
+    /// Threads that have ended in the kernel's books and still run rundown routines.
+    pub(crate) ended: BTreeSet<ThreadId>,
+    pub(crate) apcs: Apcs,
+    pub(crate) events: Events,
+    pub(crate) objects: Objects,
+    /// Spin locks that are held, by address.
+    pub(crate) spin_locks: HashMap<u64, ThreadId>,
+    pub(crate) io: Io,
+    pub(crate) framework: Framework,
+    pub(crate) log: Vec<String>,
+    /// An event that nobody sets, for delays.
+    pub(crate) never: ObjectId,
+    /// The addresses of the variable PsThreadType and of the type object that it points to.
+    pub(crate) thread_type: (u64, u64),
+    report: Option<BugCheckReport>,
+    /// How many OS threads belong to the machine.
+    running: usize,
+    /// How many threads the driver has created.
+    pub(crate) created: u64,
+}
+
+impl State {
+    /// The type object of threads.
+    pub(crate) fn thread_type(&self) -> u64 {
+        self.thread_type.1
+    }
+
+    /// Wakes every sleeping thread that has something to do.
+    pub(crate) fn wake(&self) {
+        for (id, shared) in &self.threads {
+            if shared.asleep.load(Ordering::SeqCst)
+                && (self.kernel.deliverable(*id).is_some() || self.kernel.grantable(*id).is_some())
+            {
+                shared.wake.notify_one();
+            }
+        }
+    }
+}
+
+/// One simulated machine.
+pub(crate) struct Machine {
+    state: Mutex<State>,
+    /// Wakes those who call the host's interface.
+    pub(crate) callers: Condvar,
+    /// Wakes threads that spin for a spin lock.
+    pub(crate) spinners: Condvar,
+    stopped: AtomicBool,
+    pub(crate) options: Options,
+    pub(crate) libraries: Libraries,
+    pub(crate) thunks: Thunks,
+    /// The loaded image, which stays for as long as a thread could be in it.
+    pub(crate) image: OnceLock<Arc<Image>>,
+    pub(crate) workers: Workers,
+    /// Addresses for objects that the driver must not look into: a use faults.
+    opaque: Mapping,
+    next_opaque: AtomicU64,
+    next_thread: AtomicU64,
+    pub(crate) started: Instant,
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine").field("stopped", &self.stopped()).finish_non_exhaustive()
+    }
+}
+
+impl Machine {
+    /// The address space for opaque objects: 4 GiB of nothing, 64 bytes for each object.
+    const OPAQUE: usize = 4 << 30;
+
+    pub(crate) fn new(
+        options: Options,
+        libraries: Libraries,
+        thunks: Thunks,
+    ) -> std::io::Result<Arc<Self>> {
+        faults::install();
+        let mut kernel = Kernel::new(options.profile);
+        let never = kernel.create_event(EventKind::Notification, false);
+        let state = State {
+            kernel,
+            memory: Memory::new(Pool::new()?),
+            threads: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            apcs: Apcs::default(),
+            events: Events::default(),
+            objects: Objects::default(),
+            spin_locks: HashMap::new(),
+            io: Io::default(),
+            framework: Framework::default(),
+            log: Vec::new(),
+            never,
+            thread_type: (0, 0),
+            report: None,
+            running: 0,
+            created: 0,
+        };
+        Ok(Arc::new(Self {
+            state: Mutex::new(state),
+            callers: Condvar::new(),
+            spinners: Condvar::new(),
+            stopped: AtomicBool::new(false),
+            options,
+            libraries,
+            thunks,
+            image: OnceLock::new(),
+            workers: Workers::default(),
+            opaque: Mapping::reserve(Self::OPAQUE)?,
+            next_opaque: AtomicU64::new(64),
+            next_thread: AtomicU64::new(1),
+            started: Instant::now(),
+        }))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Whether the machine runs no driver code any more.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// The address of a new object that the driver must not look into. Never given out again, so
+    /// that a stale one is recognised.
+    ///
+    /// # Panics
+    /// After some 67 million objects.
+    pub(crate) fn opaque(&self) -> u64 {
+        let offset = self.next_opaque.fetch_add(64, Ordering::Relaxed);
+        assert!(offset < Self::OPAQUE as u64, "the addresses for opaque objects are used up");
+        self.opaque.base() as u64 + offset
+    }
+
+    /// Stops the machine with a bug check, unless it has one already.
+    pub(crate) fn bug_check(&self, state: &mut State, check: BugCheck, thread: Option<&Shared>) {
+        if state.report.is_none() && !self.stopped() {
+            let last = thread.map_or(0, |thread| thread.last.load(Ordering::Relaxed));
+            state.report = Some(BugCheckReport {
+                code: check.code,
+                parameters: check.parameters,
+                thread: thread.map_or_else(|| "the host".to_owned(), |thread| thread.name.clone()),
+                routine: self.routine(last),
+                reason: check.reason,
+            });
+        }
+        self.halt(state);
+    }
+
+    /// Switches the machine off: no driver code runs from now on.
+    pub(crate) fn halt(&self, state: &mut State) {
+        self.stopped.store(true, Ordering::SeqCst);
+        for shared in state.threads.values() {
+            shared.wake.notify_one();
+            let system = shared.system.load(Ordering::SeqCst);
+            if system != 0 && system != faults::this_thread() {
+                faults::interrupt(system);
+            }
+        }
+        self.callers.notify_all();
+        self.spinners.notify_all();
+        self.workers.dismiss();
+    }
+
+    /// The name of the export at `export`, which a thread called last.
+    fn routine(&self, export: u64) -> String {
+        self.thunks.name_of(export).unwrap_or("nothing yet").to_owned()
+    }
+
+    /// Why the machine does not serve the host's callers any more.
+    pub(crate) fn error(&self, state: &State) -> HostError {
+        match &state.report {
+            Some(report) => HostError::BugCheck(report.clone()),
+            None => HostError::Off,
+        }
+    }
+
+    /// The report that nothing came of `awaited`.
+    pub(crate) fn no_answer(&self, state: &State, waited: Duration, awaited: &str) -> HostError {
+        let busy = |shared: &&Arc<Shared>| shared.serving.load(Ordering::SeqCst);
+        let report = |shared: &Arc<Shared>| ThreadReport {
+            name: shared.name.clone(),
+            routine: self.routine(shared.last.load(Ordering::Relaxed)),
+            waiting: shared.asleep.load(Ordering::SeqCst),
+        };
+        HostError::NoAnswer(Box::new(NoAnswer {
+            waited,
+            awaited: awaited.to_owned(),
+            requests: state.io.outstanding(),
+            threads: state.threads.values().filter(busy).map(report).collect(),
+        }))
+    }
+
+    /// Starts a thread. `body` runs on it; afterwards the thread ends in the kernel's books.
+    ///
+    /// Gives the address of its thread object, which has one reference for the running thread.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        kind: &str,
+        process: u64,
+        baseline: Baseline,
+        system: bool,
+        body: impl FnOnce(&Thread) -> Result<(), Fault> + Send + 'static,
+    ) -> std::io::Result<u64> {
+        let stack = KernelStack::new()?;
+        let number = self.next_thread.fetch_add(1, Ordering::Relaxed) * 4;
+        let name = format!("{kind} {number}");
+        let shared = Arc::new(Shared {
+            name: name.clone(),
+            number,
+            process: AtomicU64::new(process),
+            object: self.opaque(),
+            wake: Condvar::new(),
+            asleep: AtomicBool::new(false),
+            last: AtomicU64::new(0),
+            system: AtomicU64::new(0),
+            serving: AtomicBool::new(false),
+        });
+        let object = shared.object;
+        let id = {
+            let mut state = self.lock();
+            let id = state.kernel.create_thread(baseline);
+            let ended = state.kernel.create_event(EventKind::Notification, false);
+            state.objects.add_thread(object, id, ended, name.clone());
+            state.threads.insert(id, Arc::clone(&shared));
+            state.running += 1;
+            id
+        };
+        let machine = Arc::clone(self);
+        let main = move || {
+            let keeper = Arc::clone(&machine);
+            Thread::run(machine, id, shared, stack, system, |thread| {
+                let outcome = body(thread);
+                let outcome = match outcome {
+                    Ok(()) | Err(Fault::Exit) => thread.end(),
+                    Err(fault) => Err(fault),
+                };
+                if let Err(fault) = outcome {
+                    thread.stop(fault);
+                }
+            });
+            keeper.thread_has_ended(id, object);
+        };
+        // The outcome of the thread is in the machine's state; nobody joins it.
+        if let Err(error) = std::thread::Builder::new().name(name).spawn(main) {
+            self.thread_has_ended(id, object);
+            return Err(error);
+        }
+        Ok(object)
+    }
+
+    fn thread_has_ended(&self, id: ThreadId, object: u64) {
+        let mut state = self.lock();
+        state.threads.remove(&id);
+        if !self.stopped() {
+            if !state.ended.contains(&id)
+                && let Err(check) = state.kernel.end_thread(id).map(drop)
+            {
+                self.bug_check(&mut state, check, None);
+            }
+            state.ended.remove(&id);
+            if !self.stopped() {
+                let state = &mut *state;
+                state.objects.thread_ended(object, &mut state.kernel);
+                if let Err(check) = state.objects.dereference(object, &mut state.kernel) {
+                    self.bug_check(state, check, None);
+                }
+            }
+        }
+        state.running -= 1;
+        state.wake();
+        self.callers.notify_all();
+    }
+
+    /// Waits until `done` gives something, the machine stops, or `deadline` passes.
+    pub(crate) fn await_state<R>(
+        &self,
+        timeout: Duration,
+        awaited: &str,
+        mut done: impl FnMut(&mut State) -> Option<R>,
+    ) -> Result<R, HostError> {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.lock();
+        loop {
+            if let Some(result) = done(&mut state) {
+                return Ok(result);
+            }
+            if self.stopped() {
+                return Err(self.error(&state));
+            }
+            if self.callers.wait_until(&mut state, deadline).timed_out() {
+                return match done(&mut state) {
+                    Some(result) => Ok(result),
+                    None if self.stopped() => Err(self.error(&state)),
+                    None => Err(self.no_answer(&state, timeout, awaited)),
+                };
+            }
+        }
+    }
+
+    /// Waits until every OS thread of a machine that has been switched off is gone.
+    pub(crate) fn await_threads(&self) {
+        let deadline = Instant::now() + self.options.answer_deadline;
+        let mut state = self.lock();
+        while state.running > 0 {
+            if self.callers.wait_until(&mut state, deadline).timed_out() {
+                break;
+            }
+        }
+    }
+}

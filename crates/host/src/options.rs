@@ -1,0 +1,46 @@
+//! What a simulated machine is started with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use apclab_model::kernel::{Baseline, Profile};
+
+/// The configuration of one simulated machine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The driver's image file, a kernel-mode PE32+ for x64.
+    pub driver: PathBuf,
+    /// Whether `MmGetSystemRoutineAddress` finds `KeInitializeApc` and `KeInsertQueueApc`.
+    pub kernel_apc_routines: bool,
+    /// The APC-disable counters that a thread created by the driver starts with.
+    pub baseline: Baseline,
+    /// Which of the model's two profiles the kernel follows.
+    pub profile: Profile,
+    /// How long a call of this interface waits for the driver before it reports
+    /// [`HostError::NoAnswer`](crate::HostError::NoAnswer).
+    pub answer_deadline: Duration,
+    /// Whether `EvtRequestCancel` is called at `DISPATCH_LEVEL`, the highest level that its
+    /// reference page allows, instead of `APC_LEVEL`.
+    pub cancel_at_dispatch: bool,
+    /// Makes the n-th pool allocation of the driver (counted from 0) fail, and no other.
+    pub fail_allocation: Option<u64>,
+    /// Whether `DbgPrint` also prints to the standard error stream.
+    pub echo: bool,
+}
+
+impl Options {
+    /// The defaults for the driver image `driver`: the NT 5.2 profile, kernel APC routines found,
+    /// a baseline of zero, 30 seconds to answer.
+    pub fn new(driver: impl Into<PathBuf>) -> Self {
+        Self {
+            driver: driver.into(),
+            kernel_apc_routines: true,
+            baseline: Baseline::default(),
+            profile: Profile::Nt52,
+            answer_deadline: Duration::from_secs(30),
+            cancel_at_dispatch: true,
+            fail_allocation: None,
+            echo: false,
+        }
+    }
+}
