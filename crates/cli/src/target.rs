@@ -1,7 +1,7 @@
 //! Opens the target that the command line names.
 
 use apclab_client::model::Mode;
-use apclab_client::{ModelTarget, Target, TargetError};
+use apclab_client::{HostTarget, ModelTarget, Target, TargetError};
 
 use crate::args::{On, TargetArgs};
 
@@ -15,12 +15,9 @@ pub(crate) fn open(args: &TargetArgs, mode: Mode) -> Result<Box<dyn Target>, Tar
             let model = ModelTarget::new(mode).with_apc_routines(!args.without_apc_routines);
             Ok(Box::new(model))
         }
-        On::Host => host(args),
+        On::Host => {
+            let host = HostTarget::new(args.driver.as_deref())?;
+            Ok(Box::new(host.with_apc_routines(!args.without_apc_routines)))
+        }
     }
-}
-
-fn host(_args: &TargetArgs) -> Result<Box<dyn Target>, TargetError> {
-    Err(TargetError::NotAvailable(
-        "the host is not part of this build: use --on model".to_owned(),
-    ))
 }

@@ -5,11 +5,13 @@
 //! | [`target`] | the [`Target`] trait, what a run is asked for and what it gives |
 //! | [`error`] | why a target gave no answer, in sentences that say what to do |
 //! | [`session`] | the IOCTL conversation with the driver, over any [`session::Device`] |
+//! | [`host`] | the real `apclab.sys` in a simulated machine |
 //! | [`model`] | the model as a target |
 //! | [`prediction`] | which outcomes the model allows a program |
 //! | [`locate`] | where the built driver is |
 
 pub mod error;
+pub mod host;
 pub mod locate;
 pub mod model;
 pub mod prediction;
@@ -17,6 +19,7 @@ pub mod session;
 pub mod target;
 
 pub use error::TargetError;
+pub use host::HostTarget;
 pub use model::ModelTarget;
 pub use prediction::Prediction;
 pub use target::{Info, RunOptions, RunOutcome, RunResult, Target};

@@ -1,0 +1,199 @@
+//! The real driver in a simulated machine, asked through its IOCTLs and nothing else.
+
+use std::path::Path;
+use std::time::Duration;
+
+use apclab_host::{File, Host, HostError, Options, StartError};
+use apclab_protocol::build::ProgramBuf;
+
+use crate::TargetError;
+use crate::locate;
+use crate::session::{Completion, Device, Session};
+use crate::target::{DriverInfo, Info, RunOptions, RunOutcome, Target};
+
+/// How long a cancelled request may take to complete.
+const CANCEL_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The driver in a simulated machine. The machine starts with the first question and ends with
+/// [`Target::finish`]; after a bug check the next question starts a new one.
+pub struct HostTarget {
+    options: Options,
+    machine: Option<Machine>,
+}
+
+/// A running machine with one open handle.
+struct Machine {
+    // Declared first, since the handle has to be closed before the machine stops.
+    session: Session<File>,
+    host: Host,
+}
+
+impl HostTarget {
+    /// A machine for the driver in `driver`, or where [`locate::driver`] finds it.
+    ///
+    /// # Errors
+    /// [`TargetError::NotAvailable`]: the driver has not been built.
+    pub fn new(driver: Option<&Path>) -> Result<Self, TargetError> {
+        Ok(Self::with_options(Options::new(locate::driver(driver)?)))
+    }
+
+    /// A machine with these options.
+    pub const fn with_options(options: Options) -> Self {
+        Self {
+            options,
+            machine: None,
+        }
+    }
+
+    /// Whether the kernel offers `KeInitializeApc` and `KeInsertQueueApc`; it does by default.
+    #[must_use]
+    pub const fn with_apc_routines(mut self, offered: bool) -> Self {
+        self.options.kernel_apc_routines = offered;
+        self
+    }
+
+    fn session(&mut self) -> Result<&mut Session<File>, TargetError> {
+        let machine = match self.machine.take() {
+            Some(machine) => machine,
+            None => self.start()?,
+        };
+        Ok(&mut self.machine.insert(machine).session)
+    }
+
+    fn start(&self) -> Result<Machine, TargetError> {
+        let host = Host::start(self.options.clone()).map_err(start_error)?;
+        let session = Session::new(host.open().map_err(host_error)?);
+        // A driver of another version is told here, ahead of everything else.
+        session.query()?;
+        Ok(Machine { session, host })
+    }
+
+    /// Gives a stopped machine up, so that the next question starts another.
+    fn settle<T>(&mut self, answer: Result<T, TargetError>) -> Result<T, TargetError> {
+        if let Err(TargetError::BugCheck(_) | TargetError::NoAnswer { .. }) = answer {
+            self.machine = None;
+        }
+        answer
+    }
+}
+
+impl Target for HostTarget {
+    fn name(&self) -> &'static str {
+        "host"
+    }
+
+    fn info(&mut self) -> Result<Info, TargetError> {
+        let answer = self.session().and_then(|session| session.query());
+        let reply = self.settle(answer)?;
+        Ok(Info {
+            description: "the real driver in a simulated machine".to_owned(),
+            driver: Some(DriverInfo {
+                path: Some(self.options.driver.clone()),
+                version: reply.driver,
+                kernel: reply.kernel,
+                processors: reply.processors,
+                sessions: reply.sessions,
+                dispatch: reply.dispatch,
+            }),
+            apc_routines: reply.routines,
+            limits: reply.limits,
+        })
+    }
+
+    fn run(
+        &mut self,
+        program: &ProgramBuf,
+        options: &RunOptions,
+    ) -> Result<RunOutcome, TargetError> {
+        let answer = self
+            .session()
+            .and_then(|session| session.run(program, options));
+        self.settle(answer)
+    }
+
+    fn finish(&mut self) -> Result<(), TargetError> {
+        let Some(Machine { session, host }) = self.machine.take() else {
+            return Ok(());
+        };
+        session.into_device().close().map_err(host_error)?;
+        host.stop().map(drop).map_err(host_error)
+    }
+}
+
+impl Device for File {
+    fn ioctl(&self, code: u32, input: &[u8], output: &mut [u8]) -> Result<Completion, TargetError> {
+        Self::ioctl(self, code, input, output)
+            .map(completion)
+            .map_err(host_error)
+    }
+
+    fn ioctl_within(
+        &self,
+        code: u32,
+        input: &[u8],
+        output: &mut [u8],
+        within: Duration,
+    ) -> Result<Completion, TargetError> {
+        let pending = self
+            .ioctl_async(code, input.to_vec(), output.len())
+            .map_err(host_error)?;
+        let (done, bytes) = match pending.wait(within) {
+            Err(late @ HostError::NoAnswer(_)) => {
+                pending.cancel().map_err(host_error)?;
+                // Whether or not the cancelled request completes, the deadline was missed.
+                let _ = pending.wait(CANCEL_DEADLINE);
+                return Err(host_error(late));
+            }
+            answer => answer.map_err(host_error)?,
+        };
+        match output.get_mut(..bytes.len()) {
+            Some(front) => front.copy_from_slice(&bytes),
+            None => {
+                return Err(TargetError::Failed(format!(
+                    "the host gave {} bytes for a buffer of {}",
+                    bytes.len(),
+                    output.len()
+                )));
+            }
+        }
+        Ok(completion(done))
+    }
+}
+
+const fn completion(done: apclab_host::Completion) -> Completion {
+    Completion {
+        status: done.status,
+        information: done.information,
+    }
+}
+
+fn start_error(error: StartError) -> TargetError {
+    match error {
+        StartError::Unsupported => TargetError::NotAvailable(
+            "the host runs on x86-64 Linux only: use --on model here".to_owned(),
+        ),
+        StartError::Failed(error) => host_error(error),
+        StartError::MissingImport { dll, function } => TargetError::NotAvailable(format!(
+            "the driver imports {function} from {dll}, which the host does not have: driver and \
+             host are not of one version"
+        )),
+        StartError::Read { .. } | StartError::Image { .. } => TargetError::NotAvailable(format!(
+            "the driver cannot be loaded: {error}; build it again with `cargo xtask driver`"
+        )),
+        other => TargetError::Failed(format!("the driver did not start: {other}")),
+    }
+}
+
+fn host_error(error: HostError) -> TargetError {
+    match error {
+        HostError::BugCheck(report) => TargetError::BugCheck(report.to_string()),
+        HostError::NoAnswer(report) => TargetError::NoAnswer {
+            within: report.waited,
+            what: report.to_string(),
+        },
+        HostError::Leaks(leaks) => {
+            TargetError::Leaks(leaks.iter().map(ToString::to_string).collect())
+        }
+        other => TargetError::Failed(other.to_string()),
+    }
+}
