@@ -126,3 +126,51 @@ impl fmt::Display for Condition {
         write!(f, "{} ({})", self.quantifier, self.formula)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn equal(observed: usize, name: &str, value: i64) -> Formula {
+        Formula::Equal {
+            observed,
+            name: name.to_owned(),
+            value,
+        }
+    }
+
+    #[test]
+    fn formulas_hold_as_their_operators_say() {
+        let (a, x) = (equal(0, "A:r1", 1), equal(1, "x", -2));
+        let both = Formula::And(vec![a.clone(), x.clone()]);
+        let either = Formula::Or(vec![a.clone(), x.clone()]);
+        for (outcome, is_a, is_x) in [
+            ([1, -2], true, true),
+            ([1, 2], true, false),
+            ([0, -2], false, true),
+            ([0, 0], false, false),
+        ] {
+            assert_eq!(a.holds_for(&outcome), is_a);
+            assert_eq!(x.holds_for(&outcome), is_x);
+            assert_eq!(both.holds_for(&outcome), is_a && is_x);
+            assert_eq!(either.holds_for(&outcome), is_a || is_x);
+            assert_eq!(Formula::Not(Box::new(a.clone())).holds_for(&outcome), !is_a);
+        }
+        assert!(Formula::True.holds_for(&[]));
+        assert!(!Formula::False.holds_for(&[]));
+    }
+
+    #[test]
+    fn conditions_are_written_as_in_herd() {
+        let (a, x) = (equal(0, "A:r1", 1), equal(1, "x", -2));
+        let inner = Formula::Or(vec![a.clone(), Formula::Not(Box::new(x.clone()))]);
+        let condition = Condition {
+            quantifier: Quantifier::NotExists,
+            formula: Formula::And(vec![a, Formula::Not(Box::new(inner)), Formula::True]),
+        };
+        assert_eq!(
+            condition.to_string(),
+            r"~exists (A:r1 = 1 /\ ~(A:r1 = 1 \/ ~(x = -2)) /\ true)"
+        );
+    }
+}

@@ -3,17 +3,10 @@
 use std::fmt;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use crate::place::{Lines, Place, Span};
 use crate::report::Report;
-
-/// Lines longer than this are shown in part, around the place of the error.
-const WIDEST: usize = 400;
-/// Bytes of such a line that are shown before the error.
-const BEFORE: usize = 60;
-/// Bytes of such a line that are shown in all.
-const SHOWN: usize = 160;
 
 /// One error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,27 +100,26 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// Shows one error at its line.
+/// Shows one error at its line, or at the first of its lines. Of a very long line the renderer shows
+/// the part around the error.
 pub(crate) fn render(file: &str, source: &str, error: &Diagnostic, styled: bool) -> String {
     let lines = Lines::new(source);
-    let at = lines.place(error.span.start);
     let whole = lines.line(error.span.start);
-    let (line, span) = excerpt(source, whole, error.span);
+    let within = |offset: usize| {
+        source.floor_char_boundary(offset.clamp(whole.start, whole.end)) - whole.start
+    };
+    let span = within(error.span.start)..within(error.span.end);
     let mut annotation = AnnotationKind::Primary.span(span);
     if !error.label.is_empty() {
         annotation = annotation.label(error.label.as_str());
     }
-    let snippet = Snippet::source(line)
-        .line_start(at.line)
+    let snippet = Snippet::source(whole.text(source))
+        .path(file)
+        .line_start(lines.place(error.span.start).line)
         .annotation(annotation);
-    let title = Level::ERROR.primary_title(error.message.as_str());
-    let mut group = if line.len() == whole.end - whole.start {
-        title.element(snippet.path(file))
-    } else {
-        // A part of a line would be shown with the column in that part.
-        let origin = Origin::path(file).line(at.line).char_column(at.column);
-        title.element(origin).element(snippet)
-    };
+    let mut group = Level::ERROR
+        .primary_title(error.message.as_str())
+        .element(snippet);
     if let Some(help) = &error.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
@@ -137,17 +129,4 @@ pub(crate) fn render(file: &str, source: &str, error: &Diagnostic, styled: bool)
         Renderer::plain()
     };
     renderer.render(&[group])
-}
-
-/// What is shown of a line, and where a span that begins in it lies in that. A span over several
-/// lines is shown on its first.
-fn excerpt(source: &str, line: Span, span: Span) -> (&str, Range<usize>) {
-    let (mut from, mut to) = (line.start, line.end);
-    if to - from > WIDEST {
-        from = from.max(source.floor_char_boundary(span.start.saturating_sub(BEFORE)));
-        to = to.min(source.floor_char_boundary(from + SHOWN));
-    }
-    let start = source.floor_char_boundary(span.start.clamp(from, to));
-    let end = source.floor_char_boundary(span.end.clamp(start, to));
-    (&source[from..to], start - from..end - from)
 }

@@ -98,6 +98,20 @@ error: unknown step `quueue`
 }
 
 #[test]
+fn a_name_is_missed_once() {
+    assert_eq!(
+        errors(&around("wait go\nset go")),
+        ["6:6 unknown event `go` (it would be declared by `event go`)"]
+    );
+    // A declaration that cannot be read is the mistake, not the uses of its name.
+    let source = "test t\nvar x == 1\nlane A\nload x -> r1\nstore x 1\nforall (x = 1)";
+    assert_eq!(
+        errors(source),
+        ["2:7 unexpected `==` (equality is written `=`)"]
+    );
+}
+
+#[test]
 fn tabs_and_crlf_do_not_shift_the_column() {
     let source = "test t\r\nlane A\r\n\tirqk -> r1\r\nforall (true)\r\n";
     assert_eq!(
