@@ -28,16 +28,23 @@ pub(crate) fn run(args: &InfoArgs, out: &mut Out) -> Result<u8, Failure> {
     let mut target = target::open(&args.target, Mode::Exhaustive)?;
     let info = target.info()?;
     let baseline = measure_baseline(target.as_mut())?;
-    target.finish()?;
+    let ended = target.finish();
     match args.target.format {
         Format::Text => text(target.name(), &info, baseline, out),
         Format::Json => {
             let report = TargetReport::of(target.name(), &info);
             let baseline = baseline.map(ContextReport::of);
             let body = InfoBody { baseline };
-            out.json(&Document::new("info", report, failure::OK, None, body));
+            let error = ended.as_ref().err().map(ToString::to_string);
+            let code = if ended.is_ok() {
+                failure::OK
+            } else {
+                failure::FAILED
+            };
+            out.json(&Document::new("info", report, code, error, body));
         }
     }
+    ended?;
     Ok(failure::OK)
 }
 

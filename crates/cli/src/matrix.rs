@@ -10,7 +10,6 @@ use apclab_protocol::program::ApcKind;
 use serde::Serialize;
 
 use self::judge::Cell;
-use self::measure::Gap;
 use self::rows::{ROWS, Row};
 use crate::args::{Format, MatrixArgs};
 use crate::failure::{self, Failure};
@@ -143,10 +142,9 @@ fn text(name: &str, matrix: &[RowReport], differing: usize, out: &mut Out) {
     out.line("now or later: it ran inside the wait, or the wait was over first.");
     out.line("[measure]: the sources contradict each other; the answer is not judged.");
     for row in matrix {
-        for cell in row.cells() {
-            if let Some(Gap::Failed(why)) = &cell.gap {
-                out.line(&format!("{}: {why}", row.context));
-            }
+        // What fails in one cell of a row mostly fails in all: the first one is told.
+        if let Some(why) = row.cells().into_iter().find_map(Cell::failure) {
+            out.line(&format!("failed in {}: {why}", row.context));
         }
     }
     out.line(&match differing {

@@ -25,6 +25,14 @@ impl Cell {
         format!("{}{mark}", self.measured)
     }
 
+    /// Why the cell holds no measurement, if that is a failure.
+    pub(super) fn failure(&self) -> Option<&str> {
+        match &self.gap {
+            Some(Gap::Failed(why)) => Some(why),
+            _ => None,
+        }
+    }
+
     fn gap(gap: &Gap, documented: &'static str) -> Self {
         let (measured, differs) = match gap {
             Gap::NotRunnable(why) => (format!("({why})"), false),
