@@ -103,12 +103,14 @@ fn a_name_is_missed_once() {
         errors(&around("wait go\nset go")),
         ["6:6 unknown event `go` (it would be declared by `event go`)"]
     );
-    // A declaration that cannot be read is the mistake, not the uses of its name.
-    let source = "test t\nvar x == 1\nlane A\nload x -> r1\nstore x 1\nforall (x = 1)";
+    let misspelt = "test t\nevent ready\nlane A\nwait raedy\nset raedy\nforall (true)";
     assert_eq!(
-        errors(source),
-        ["2:7 unexpected `==` (equality is written `=`)"]
+        errors(misspelt),
+        ["4:6 unknown event `raedy` (did you mean `ready`?)"]
     );
+    // A declaration that cannot be read is the mistake, not the uses of its name.
+    let source = "test t\napc n urgent to A\nlane A\nqueue n\nran n -> r1\nforall (A:r1 = 1)";
+    assert_eq!(errors(source), ["2:7 unexpected `urgent`"]);
 }
 
 #[test]
@@ -396,10 +398,10 @@ error: refused: left-open at A end
   |                 ^ the lane ends with this scope still open"
     );
     let at_step = Refusal { step: 0, ..refusal };
-    assert!(
-        test.render_refusal(&at_step, source)
-            .contains("t.litmus:3:3")
-    );
+    let shown = test.render_refusal(&at_step, source);
+    let title = "error: refused: left-open at A step 1\n";
+    assert!(shown.starts_with(title), "{shown}");
+    assert!(shown.contains("t.litmus:3:3"), "{shown}");
     let empty_lane = Refusal {
         lane: 1,
         step: 0,
