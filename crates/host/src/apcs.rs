@@ -70,9 +70,10 @@ impl State {
         self.forget_apcs(&(address..address + 1), "initialised again")?;
         let kind = if routines.normal == 0 { ApcKind::Special } else { ApcKind::Normal };
         let id = self.kernel.create_apc(target, kind);
-        let mut image = [0_u8; KAPC_SIZE as usize];
+        const { assert!(KAPC_SIZE == 88) };
+        let mut image = [0_u8; 88];
         image[0] = APC_OBJECT;
-        image[2] = KAPC_SIZE as u8;
+        image[2] = 88;
         let mut put = |at: usize, value: u64| image[at..at + 8].copy_from_slice(&value.to_le_bytes());
         put(0x08, target_object);
         put(0x20, routines.kernel);

@@ -6,7 +6,7 @@ use crate::dispatch::Fault;
 use crate::exports;
 use crate::kmdf;
 use crate::machine::Machine;
-use crate::memory::Owner;
+use crate::memory::Request;
 use crate::stack::{INTRINSICS, Thunks};
 
 /// Where each library's exports lie in the list of thunks.
@@ -72,8 +72,7 @@ impl Machine {
     pub(crate) fn give(&self, bytes: &[u8]) -> Result<u64, Fault> {
         const TAG: u32 = u32::from_le_bytes(*b"Host");
         let mut state = self.lock();
-        let pool = &mut state.memory.pool;
-        let at = pool.allocate(bytes.len(), TAG, Owner::System, false, true, 0);
+        let at = state.memory.pool.allocate(Request::system(bytes.len(), TAG));
         let Some(at) = at else {
             let reason = "no memory for the driver object";
             return Err(bugcheck::check(bugcheck::HOST_FAILURE, [0; 4], reason).into());

@@ -30,7 +30,8 @@ impl State {
     ) -> Result<(), BugCheck> {
         let end = address.saturating_add(KEVENT_SIZE);
         self.forget_events(&(address..end), "initialised again")?;
-        let mut image = [0_u8; KEVENT_SIZE as usize];
+        const { assert!(KEVENT_SIZE == 24) };
+        let mut image = [0_u8; 24];
         image[0] = u8::from(kind == EventKind::Synchronization);
         image[2] = 6;
         image[4] = u8::from(signaled);

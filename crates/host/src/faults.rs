@@ -155,8 +155,10 @@ extern "C" fn handle_fault(
         let context: *mut libc::ucontext_t = context.cast();
         // SAFETY: the kernel passes a valid context to an SA_SIGINFO handler.
         let registers = unsafe { &(*context).uc_mcontext.gregs };
+        // SAFETY: the kernel passes valid information to an SA_SIGINFO handler.
+        let info = unsafe { &*info };
         // SAFETY: these signals carry an address.
-        let address = unsafe { (*info).si_addr() } as u64;
+        let address = unsafe { info.si_addr() } as u64;
         let register = |index: i32| registers[usize::try_from(index).unwrap_or(0)];
         thread.set_trap(Trap {
             signal,

@@ -184,13 +184,9 @@ impl File {
             }
             Ok(irp)
         })?;
-        let result = match irp {
-            Some(_) => None,
-            None => {
-                let refused = status::INSUFFICIENT_RESOURCES;
-                Some((Completion { status: refused, information: 0 }, Vec::new()))
-            }
-        };
+        // Without memory for the system buffer the I/O manager fails the request itself.
+        let refused = Completion { status: status::INSUFFICIENT_RESOURCES, information: 0 };
+        let result = irp.is_none().then(|| (refused, Vec::new()));
         let machine = Arc::clone(&self.machine);
         Ok(Pending { machine, irp: irp.unwrap_or(0), code, process, result: Mutex::new(result) })
     }

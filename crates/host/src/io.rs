@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use apclab_model::kernel::BugCheck;
 
 use crate::machine::State;
-use crate::memory::Owner;
+use crate::memory::Request;
 use crate::pool_errors::free_error;
 use crate::report::Completion;
 use crate::status;
@@ -112,10 +112,8 @@ impl State {
             None
         } else {
             // Beyond the input the buffer holds whatever the pool held: not zeros.
-            let pool = &mut self.memory.pool;
-            let Some(at) = pool.allocate(size, BUFFER_TAG, Owner::System, false, false, 0) else {
-                return Ok(None);
-            };
+            let request = Request { zeroed: false, ..Request::system(size, BUFFER_TAG) };
+            let Some(at) = self.memory.pool.allocate(request) else { return Ok(None) };
             self.memory.write(at, input)?;
             Some(at)
         };

@@ -3,6 +3,7 @@
 //! The lock is never held while driver code runs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -62,6 +63,14 @@ impl State {
         self.thread_type.1
     }
 
+    /// Why the machine does not serve the host's callers any more.
+    pub(crate) fn error(&self) -> HostError {
+        match &self.report {
+            Some(report) => HostError::BugCheck(report.clone()),
+            None => HostError::Off,
+        }
+    }
+
     /// Wakes every sleeping thread that has something to do.
     pub(crate) fn wake(&self) {
         for (id, shared) in &self.threads {
@@ -93,6 +102,8 @@ pub(crate) struct Machine {
     next_opaque: AtomicU64,
     next_thread: AtomicU64,
     pub(crate) started: Instant,
+    /// How many processors the machine has: as many as the process may use.
+    pub(crate) processors: u64,
 }
 
 impl std::fmt::Debug for Machine {
@@ -145,6 +156,7 @@ impl Machine {
             next_opaque: AtomicU64::new(64),
             next_thread: AtomicU64::new(1),
             started: Instant::now(),
+            processors: std::thread::available_parallelism().map_or(1, NonZero::get) as u64,
         }))
     }
 
@@ -201,14 +213,6 @@ impl Machine {
     /// The name of the export at `export`, which a thread called last.
     fn routine(&self, export: u64) -> String {
         self.thunks.name_of(export).unwrap_or("nothing yet").to_owned()
-    }
-
-    /// Why the machine does not serve the host's callers any more.
-    pub(crate) fn error(&self, state: &State) -> HostError {
-        match &state.report {
-            Some(report) => HostError::BugCheck(report.clone()),
-            None => HostError::Off,
-        }
     }
 
     /// The report that nothing came of `awaited`.
@@ -322,12 +326,12 @@ impl Machine {
                 return Ok(result);
             }
             if self.stopped() {
-                return Err(self.error(&state));
+                return Err(state.error());
             }
             if self.callers.wait_until(&mut state, deadline).timed_out() {
                 return match done(&mut state) {
                     Some(result) => Ok(result),
-                    None if self.stopped() => Err(self.error(&state)),
+                    None if self.stopped() => Err(state.error()),
                     None => Err(self.no_answer(&state, timeout, awaited)),
                 };
             }

@@ -216,12 +216,12 @@ impl Driver {
     fn check_unloaded(&self) -> Result<StopReport, HostError> {
         let state = self.machine.lock();
         if self.machine.stopped() {
-            return Err(self.machine.error(&state));
+            return Err(state.error());
         }
         let pool = state.memory.pool.of_driver().map(|(_, block)| Leak::Pool {
             tag: tag_text(block.tag),
             size: block.size,
-            site: state.memory.code_name(block.site),
+            site: state.memory.code_name(block.caller),
         });
         let mut leaks: Vec<Leak> = pool.collect();
         leaks.extend(state.objects.leaks(|name| name.starts_with(SYSTEM_THREAD)));

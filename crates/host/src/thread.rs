@@ -120,8 +120,10 @@ impl Thread {
     /// Whether this thread executes driver code at this moment. For the signal handler.
     pub(crate) fn in_driver(&self) -> bool {
         let block = self.block.get();
-        // SAFETY: reads one word of this thread's own block.
-        unsafe { (&raw const (*block).in_driver).read_volatile() != 0 }
+        // SAFETY: the block lives as long as this value; the place inside it is not read here.
+        let word = unsafe { &raw const (*block).in_driver };
+        // SAFETY: one aligned word of this thread's own block.
+        unsafe { word.read_volatile() != 0 }
     }
 
     /// Stores what the signal handler saw; the abandoned call picks it up.

@@ -76,11 +76,11 @@ impl Machine {
             Err(RecvTimeoutError::Timeout) => {
                 let state = self.lock();
                 if self.stopped() {
-                    return Err(self.error(&state));
+                    return Err(state.error());
                 }
                 Err(self.no_answer(&state, timeout, what))
             }
-            Err(RecvTimeoutError::Disconnected) => Err(self.error(&self.lock())),
+            Err(RecvTimeoutError::Disconnected) => Err(self.lock().error()),
         }
     }
 
@@ -92,7 +92,7 @@ impl Machine {
         work: impl FnOnce(&Thread) -> Result<Done, Fault> + Send + 'static,
     ) -> Result<(), HostError> {
         if self.stopped() {
-            return Err(self.error(&self.lock()));
+            return Err(self.lock().error());
         }
         let work: Work = Box::new(move |thread| {
             let (before, irql) = {

@@ -104,11 +104,11 @@ fn expand(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::{Owner, Pool};
+    use crate::memory::{Pool, Request};
 
     fn memory_with(text: &[u8]) -> (Memory, u64) {
         let mut memory = Memory::new(Pool::new().unwrap());
-        let at = memory.pool.allocate(64, 1, Owner::System, false, true, 0).unwrap();
+        let at = memory.pool.allocate(Request::system(64, 1)).unwrap();
         memory.write(at, text).unwrap();
         (memory, at)
     }

@@ -25,6 +25,7 @@ pub(super) const EXPORTS: &[Export] = &[
     Export::rule("KeWaitForSingleObject", wait_for_one),
     Export::rule("KeWaitForMultipleObjects", wait_for_several),
     Export::rule("KeDelayExecutionThread", delay),
+    Export::rule("ZwWaitForSingleObject", wait_for_handle),
 ];
 
 fn initialize(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
@@ -135,6 +136,27 @@ fn wait(
         Some(index) => index as u64,
         None => status::word(status::TIMEOUT),
     })
+}
+
+/// `ZwWaitForSingleObject(Handle, Alertable, Timeout)`.
+fn wait_for_handle(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
+    const ROUTINE: &str = "ZwWaitForSingleObject";
+    let object = {
+        let state = thread.lock();
+        bugcheck::irql_at_most(state.kernel.irql(thread.id), 0, ROUTINE)?;
+        state.objects.lookup(arguments.word(0))
+    };
+    match object {
+        Some(object) => wait(
+            thread,
+            &[object],
+            false,
+            (0, arguments.byte(1)),
+            arguments.word(2),
+            ROUTINE,
+        ),
+        None => Ok(status::word(status::INVALID_HANDLE)),
+    }
 }
 
 /// `KeDelayExecutionThread(WaitMode, Alertable, Interval)`.

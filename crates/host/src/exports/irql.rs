@@ -9,16 +9,14 @@ use crate::dispatch::{Arguments, Export, Fault};
 use crate::thread::Thread;
 
 pub(super) const EXPORTS: &[Export] = &[
-    Export::plain("KeGetCurrentIrql", current),
+    Export::plain("KeGetCurrentIrql", |thread, _| {
+        Ok(u64::from(thread.lock().kernel.irql(thread.id)))
+    }),
     Export::rule("KfRaiseIrql", raise),
     Export::rule("KeLowerIrql", lower),
     Export::rule("KeAcquireSpinLockRaiseToDpc", acquire),
     Export::rule("KeReleaseSpinLock", release),
 ];
-
-fn current(thread: &Thread, _: &Arguments) -> Result<u64, Fault> {
-    Ok(u64::from(thread.lock().kernel.irql(thread.id)))
-}
 
 fn raise(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     let old = thread.lock().kernel.raise_irql(thread.id, arguments.byte(0))?;

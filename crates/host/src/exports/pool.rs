@@ -5,7 +5,7 @@ use apclab_model::kernel::{APC_LEVEL, BugCheck, DISPATCH_LEVEL};
 use crate::bugcheck::{self, check};
 use crate::dispatch::{Arguments, Export, Fault};
 use crate::machine::State;
-use crate::memory::{Owner, tag_text};
+use crate::memory::{Owner, Request, tag_text};
 use crate::pool_errors::free_error;
 use crate::thread::Thread;
 
@@ -51,8 +51,9 @@ fn allocate(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     }
     let Ok(size) = usize::try_from(size) else { return Ok(0) };
     let zeroed = flags & UNINITIALIZED == 0;
-    let site = arguments.site;
-    let block = state.memory.pool.allocate(size, tag, Owner::Driver, paged, zeroed, site);
+    let owner = Owner::Driver;
+    let caller = arguments.site;
+    let block = state.memory.pool.allocate(Request { size, tag, owner, paged, zeroed, caller });
     Ok(block.unwrap_or(0))
 }
 

@@ -16,7 +16,7 @@ pub(super) const EXPORTS: &[Export] = &[
     Export::plain("PsGetCurrentThreadId", |thread, _| Ok(thread.shared.number)),
     Export::plain("PsGetCurrentThread", |thread, _| Ok(thread.shared.object)),
     Export::plain("KeGetCurrentThread", |thread, _| Ok(thread.shared.object)),
-    Export::plain("KeQueryActiveProcessorCountEx", processors),
+    Export::plain("KeQueryActiveProcessorCountEx", |thread, _| Ok(thread.machine.processors)),
 ];
 
 /// The name that threads of the driver's own get in reports.
@@ -71,9 +71,4 @@ fn terminate(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     }
     thread.exit_status.set(arguments.signed(0));
     Err(Fault::Exit)
-}
-
-fn processors(_: &Thread, _: &Arguments) -> Result<u64, Fault> {
-    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Ok(count as u64)
 }

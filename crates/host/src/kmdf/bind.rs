@@ -3,7 +3,7 @@
 use super::names::COUNT;
 use crate::bugcheck;
 use crate::dispatch::{Arguments, Export, Fault};
-use crate::memory::Owner;
+use crate::memory::Request;
 use crate::status;
 use crate::thread::Thread;
 
@@ -44,8 +44,8 @@ fn bind(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
         return Ok(status::word(status::INVALID_DEVICE_STATE));
     }
     let pool = &mut state.memory.pool;
-    let table = pool.allocate(COUNT * 8, TAG, Owner::System, false, true, 0);
-    let globals = pool.allocate(GLOBALS, TAG, Owner::System, false, true, 0);
+    let table = pool.allocate(Request::system(COUNT * 8, TAG));
+    let globals = pool.allocate(Request::system(GLOBALS, TAG));
     let (Some(table), Some(globals)) = (table, globals) else {
         return Ok(status::word(status::INSUFFICIENT_RESOURCES));
     };

@@ -10,11 +10,11 @@ use super::driver::Driver;
 use super::file::FileObject;
 use super::lock::WaitLock;
 use super::queue::Queue;
-use super::request::Request;
+use super::request;
 use crate::bugcheck;
 use crate::dispatch::{Arguments, Export, Fault};
 use crate::machine::State;
-use crate::memory::Owner;
+use crate::memory::Request;
 use crate::pool_errors::free_error;
 use crate::report::Leak;
 use crate::status;
@@ -35,7 +35,7 @@ pub(super) enum Kind {
     Driver(Driver),
     Device(Box<Device>),
     Queue(Queue),
-    Request(Request),
+    Request(request::Request),
     File(FileObject),
     WaitLock(WaitLock),
 }
@@ -175,8 +175,7 @@ impl State {
         let address = if attributes.context_type == 0 {
             0
         } else {
-            let pool = &mut self.memory.pool;
-            pool.allocate(size.max(1), CONTEXT_TAG, Owner::System, false, true, 0)?
+            self.memory.pool.allocate(Request::system(size.max(1), CONTEXT_TAG))?
         };
         Some(Context {
             kind: attributes.context_type,

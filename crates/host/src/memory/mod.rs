@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use apclab_model::kernel::BugCheck;
 
-pub(crate) use pool::{FreeError, Owner, Pool, tag_text};
+pub(crate) use pool::{FreeError, Owner, Pool, Request, tag_text};
 
 use crate::bugcheck;
 use crate::image::Image;

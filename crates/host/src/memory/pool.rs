@@ -17,6 +17,27 @@ pub(crate) enum Owner {
     System,
 }
 
+/// What an allocation is to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    /// The size in bytes, not 0.
+    pub(crate) size: usize,
+    pub(crate) tag: u32,
+    pub(crate) owner: Owner,
+    pub(crate) paged: bool,
+    pub(crate) zeroed: bool,
+    /// The return address of the call that makes it.
+    pub(crate) caller: u64,
+}
+
+impl Request {
+    /// Zeroed nonpaged memory that the system frees itself.
+    pub(crate) fn system(size: usize, tag: u32) -> Self {
+        let owner = Owner::System;
+        Self { size, tag, owner, paged: false, zeroed: true, caller: 0 }
+    }
+}
+
 /// One allocation.
 #[derive(Clone, Debug)]
 pub(crate) struct Allocation {
@@ -25,7 +46,7 @@ pub(crate) struct Allocation {
     pub(crate) owner: Owner,
     pub(crate) paged: bool,
     /// The return address of the call that made it.
-    pub(crate) site: u64,
+    pub(crate) caller: u64,
     pages: Range<usize>,
 }
 
@@ -52,6 +73,8 @@ struct Freed {
 const RESERVED: usize = 16 << 30;
 /// How many freed blocks stay inaccessible before their addresses are used again.
 const QUARANTINE: usize = 1024;
+/// How many bytes ahead of a block are watched. Behind it every byte is.
+const AHEAD: usize = 64;
 /// The content of what nobody has written.
 const FILL: u8 = 0xCD;
 
@@ -81,47 +104,38 @@ impl Pool {
         })
     }
 
-    /// Allocates `size` bytes; `None` when there is no memory. Not zero bytes.
-    pub(crate) fn allocate(
-        &mut self,
-        size: usize,
-        tag: u32,
-        owner: Owner,
-        paged: bool,
-        zeroed: bool,
-        site: u64,
-    ) -> Option<u64> {
+    /// Allocates memory; `None` when there is none.
+    pub(crate) fn allocate(&mut self, request: Request) -> Option<u64> {
+        let Request { size, tag, owner, paged, zeroed, caller } = request;
         assert!(size > 0, "the caller refuses empty allocations");
         let rounded = size.checked_next_multiple_of(16)?;
         let bytes = rounded.checked_next_multiple_of(PAGE)?;
         // One page more, which stays inaccessible.
         let whole = bytes.checked_add(PAGE)?;
-        let first = match self.reusable.get_mut(&whole).and_then(Vec::pop) {
-            Some(first) => first,
-            None => {
-                let first = self.frontier;
-                let end = first.checked_add(whole).filter(|&end| end <= RESERVED)?;
-                self.frontier = end;
-                first
-            }
+        let reused = self.reusable.get_mut(&whole).and_then(Vec::pop);
+        let first = if let Some(first) = reused {
+            first
+        } else {
+            let first = self.frontier;
+            self.frontier = first.checked_add(whole).filter(|&end| end <= RESERVED)?;
+            first
         };
-        let pages = first..first + bytes;
-        if self.mapping.protect(pages.clone(), Access::ReadWrite).is_err() {
+        let own = first..first + bytes;
+        if self.mapping.protect(own.clone(), Access::ReadWrite).is_err() {
             self.reusable.entry(whole).or_default().push(first);
             return None;
         }
         let begin = (self.mapping.base() + first) as u64;
         let start = begin + (bytes - rounded) as u64;
-        if bytes > rounded {
-            raw::fill(begin, FILL, bytes - rounded);
-        }
+        let ahead = (bytes - rounded).min(AHEAD);
+        raw::fill(start - ahead as u64, FILL, ahead);
         if rounded > size {
             raw::fill(start + size as u64, FILL, rounded - size);
         }
         if !zeroed {
             raw::fill(start, FILL, size);
         }
-        self.live.insert(start, Allocation { size, tag, owner, paged, site, pages });
+        self.live.insert(start, Allocation { size, tag, owner, paged, caller, pages: own });
         Some(start)
     }
 
@@ -218,7 +232,7 @@ impl Pool {
         };
         let end = start + block.size as u64;
         let last = begin + block.pages.len() as u64;
-        changed(end, last).or_else(|| changed(begin, start))
+        changed(end, last).or_else(|| changed(begin.max(start - AHEAD as u64), start))
     }
 }
 
@@ -235,7 +249,7 @@ mod tests {
     const TAG: u32 = u32::from_le_bytes(*b"test");
 
     fn block(pool: &mut Pool, size: usize) -> u64 {
-        pool.allocate(size, TAG, Owner::Driver, false, true, 0).unwrap()
+        pool.allocate(Request { owner: Owner::Driver, ..Request::system(size, TAG) }).unwrap()
     }
 
     #[test]

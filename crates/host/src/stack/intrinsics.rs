@@ -138,6 +138,9 @@ mod tests {
     type Copy = unsafe extern "win64" fn(*mut u8, *const u8, usize) -> *mut u8;
     type Compare = unsafe extern "win64" fn(*const u8, *const u8, usize) -> i32;
 
+    type Set = unsafe extern "win64" fn(*mut u8, i32, usize) -> *mut u8;
+    type Length = unsafe extern "win64" fn(*const u8) -> usize;
+
     fn copy(routine: unsafe extern "C" fn()) -> Copy {
         // SAFETY: the assembly has this signature.
         unsafe { std::mem::transmute::<unsafe extern "C" fn(), Copy>(routine) }
@@ -163,7 +166,6 @@ mod tests {
         unsafe { copy(memcpy)(target.as_mut_ptr().wrapping_add(1), source.as_ptr(), 40) };
         assert_eq!(&target[1..41], &source[..]);
         assert_eq!((target[0], target[41]), (0xEE, 0xEE));
-        type Set = unsafe extern "win64" fn(*mut u8, i32, usize) -> *mut u8;
         // SAFETY: the assembly has this signature.
         let set = unsafe { std::mem::transmute::<unsafe extern "C" fn(), Set>(memset) };
         // SAFETY: 5 bytes lie inside.
@@ -184,7 +186,6 @@ mod tests {
         assert_eq!(order(&[0xFF], &[1]), 1);
         assert_eq!(order(b"same", b"same"), 0);
         assert_eq!(order(b"", b""), 0);
-        type Length = unsafe extern "win64" fn(*const u8) -> usize;
         // SAFETY: the assembly has this signature.
         let length = unsafe { std::mem::transmute::<unsafe extern "C" fn(), Length>(strlen) };
         // SAFETY: the string ends with a zero byte.
