@@ -1,13 +1,18 @@
 //! Running other programs, with errors that say which and how.
 
 use std::ffi::OsStr;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 /// The command as one would type it, for messages.
-fn line(command: &Command) -> String {
-    let mut line = command.get_program().to_string_lossy().into_owned();
+pub(crate) fn line(command: &Command) -> String {
+    let program = command.get_program();
+    let mut line = match program.to_str() {
+        // By its full path it is the cargo that runs this program, which is what `cargo` means here.
+        Some(path) if path == cargo_path() => "cargo".to_owned(),
+        _ => program.to_string_lossy().into_owned(),
+    };
     for argument in command.get_args() {
         line.push(' ');
         line.push_str(&argument.to_string_lossy());
@@ -55,6 +60,26 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         bail!("`{line}` failed: {}\n{}", output.status, told.trim_end());
     }
     String::from_utf8(output.stdout).with_context(|| format!("`{line}` wrote no UTF-8"))
+}
+
+/// Runs the command and returns what it wrote to its standard output; its standard error is this
+/// process's.
+///
+/// # Errors
+///
+/// When it can't be started or fails.
+pub(crate) fn answer(command: &mut Command) -> Result<String> {
+    command.stderr(Stdio::inherit());
+    output(command)
+}
+
+fn cargo_path() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}
+
+/// The cargo that runs this program.
+pub(crate) fn cargo() -> Command {
+    Command::new(cargo_path())
 }
 
 /// A command that sees nothing of what cargo and rustup set for this process: of the environment it has

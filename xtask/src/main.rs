@@ -1,10 +1,15 @@
 //! What has to be done around `cargo build`: `cargo xtask --help` lists it.
 
+mod bench;
+mod cli;
 mod command;
+mod cross;
 mod driver;
 mod image;
 mod reproducible;
+mod run;
 mod setup;
+mod test;
 mod tree;
 mod vendor;
 mod workspace;
@@ -25,16 +30,25 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Installs what the cross build of the driver needs.
+    /// Install what the build and the tests need
     Setup(setup::Options),
-    /// Builds target/driver/apclab.sys without a WDK, and checks the image.
+    /// Build target/driver/apclab.sys without a WDK, and check the image
     Driver(driver::Options),
+    /// Build everything; measure the matrix and run the litmus tests through the driver in the host
+    Run(run::Options),
+    /// Build and test everything
+    Test(test::Options),
+    /// Measure the time to the first verdict, and iterations per second
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Setup(options) => setup::run(options),
         Task::Driver(options) => driver::run(options),
+        Task::Run(options) => run::run(options),
+        Task::Test(options) => test::run(&options),
+        Task::Bench(options) => bench::run(options),
     };
     match done {
         Ok(code) => code,

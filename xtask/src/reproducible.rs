@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::command;
 use crate::driver;
-use crate::setup::Toolchain;
+use crate::setup::Tools;
 use crate::workspace::Workspace;
 
 /// Builds the tracked files once more in a folder below `target/`, and compares the image with that of
@@ -16,11 +16,11 @@ use crate::workspace::Workspace;
 /// # Errors
 ///
 /// When the second build fails, or its image differs; says from which byte on.
-pub(crate) fn check(workspace: &Workspace, toolchain: Toolchain) -> Result<()> {
+pub(crate) fn check(workspace: &Workspace, tools: &Tools) -> Result<()> {
     let copy = Workspace::at(&workspace.cross().join("copy"));
     copy_tracked_files(workspace, &copy)?;
     println!("driver: building once more in {}", copy.root().display());
-    driver::build(&copy, toolchain)?;
+    driver::build(&copy, tools)?;
     let first = fs::read(workspace.driver_image())?;
     let second = fs::read(copy.driver_image())?;
     let different = first
@@ -36,6 +36,7 @@ pub(crate) fn check(workspace: &Workspace, toolchain: Toolchain) -> Result<()> {
         first.len(),
         second.len()
     );
+    println!("driver: the build in another folder has the same bytes");
     Ok(())
 }
 

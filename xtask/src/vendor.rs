@@ -7,7 +7,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -82,7 +81,7 @@ fn inputs(workspace: &Workspace, tools: &Tools) -> Result<String> {
     let lock = workspace.root().join("Cargo.lock");
     let mut hash = Sha256::new();
     hash.update(fs::read(&lock).with_context(|| format!("can't read {}", lock.display()))?);
-    hash.update(format!("{:?}", tools.library_sources));
+    hash.update(format!("{:?}", tools.rust.library_sources));
     for edit in EDITS {
         for text in [edit.file, edit.find, edit.replace] {
             hash.update((text.len() as u64).to_le_bytes());
@@ -116,9 +115,8 @@ pub(crate) fn prepare(workspace: &Workspace, tools: &Tools) -> Result<()> {
     if patched.exists() {
         fs::remove_dir_all(&patched)?;
     }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    command::output(
-        Command::new(cargo)
+    command::answer(
+        command::cargo()
             .current_dir(workspace.root())
             .args(["vendor", "--locked", "--versioned-dirs"])
             .arg(&folder),
@@ -129,7 +127,7 @@ pub(crate) fn prepare(workspace: &Workspace, tools: &Tools) -> Result<()> {
         file!()
     );
     patch(&patched, EDITS)?;
-    if let Some(library) = &tools.library_sources {
+    if let Some(library) = &tools.rust.library_sources {
         link_library_crates(library, &folder)?;
     }
     fs::write(&stamp, inputs)?;

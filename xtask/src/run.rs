@@ -1,0 +1,44 @@
+//! The main job: the matrix and the litmus tests, measured through the real driver in the host.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::cli::Cli;
+use crate::command;
+use crate::driver;
+use crate::setup;
+use crate::workspace::Workspace;
+
+#[derive(Args, Clone, Copy, Debug)]
+#[group(skip)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    setup: setup::Options,
+    /// Iterations of each litmus test.
+    #[arg(long, value_name = "N", default_value_t = ITERATIONS)]
+    iterations: u32,
+}
+
+/// Enough for the outcomes that depend on timing to show, and still seconds for the whole suite.
+pub(crate) const ITERATIONS: u32 = 1000;
+
+/// Builds what is needed, measures the matrix, runs the suite.
+pub(crate) fn run(options: Options) -> Result<ExitCode> {
+    let workspace = Workspace::current()?;
+    let tools = setup::install(&workspace, options.setup.toolchain)?;
+    driver::build(&workspace, &tools)?;
+    let cli = Cli::build(&workspace)?;
+    // The suite is run also when the matrix fails: its results say more about why.
+    let matrix = command::status(&mut cli.command(&["matrix", "--on", "host"]))?;
+    let iterations = options.iterations.to_string();
+    let arguments = ["run", "litmus", "--on", "host", "--iterations", &iterations];
+    let suite = command::status(&mut cli.command(&arguments))?;
+    Ok(if matrix.success() && suite.success() {
+        ExitCode::SUCCESS
+    } else {
+        eprintln!("error: `apclab matrix` ended with {matrix}, `apclab run` with {suite}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,177 @@
+//! What the build needs from the system, and how it is installed.
+//!
+//! Debian's cargo and rustc, where they are used, are called by their full paths, so that the user's own
+//! stay what `cargo` means.
+
+mod apt;
+mod rust;
+mod tools;
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::command;
+use crate::workspace::Workspace;
+
+pub(crate) use tools::Tools;
+
+/// What the driver is compiled for.
+pub(crate) const TARGET: &str = "x86_64-pc-windows-msvc";
+
+/// Which Rust compiler builds the driver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Toolchain {
+    /// The user's own if it has the Windows target, or rustup can add it, else Debian's.
+    #[default]
+    Auto,
+    /// The user's own.
+    Own,
+    /// Debian's rustc-web, with the standard library built from rust-web-src.
+    Debian,
+}
+
+#[derive(Args, Clone, Copy, Debug, Default)]
+#[group(skip)]
+pub(crate) struct Options {
+    /// Which Rust compiler builds the driver.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) toolchain: Toolchain,
+}
+
+/// One thing that was not found.
+#[derive(Debug)]
+struct Missing {
+    what: &'static str,
+    /// The packages of Debian 12 that have it.
+    packages: &'static [&'static str],
+}
+
+/// Installs what is missing.
+pub(crate) fn run(options: Options) -> Result<ExitCode> {
+    let workspace = Workspace::current()?;
+    let tools = install(&workspace, options.toolchain)?;
+    install_linters()?;
+    println!("setup: all is there; the driver is built by {}", tools.rust);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Installs what the driver's build lacks, and returns where everything is.
+///
+/// # Errors
+///
+/// When something is missing that can't be installed here; names it.
+pub(crate) fn install(workspace: &Workspace, toolchain: Toolchain) -> Result<Tools> {
+    rust::add_target(workspace, toolchain);
+    let missing = match tools::find(toolchain) {
+        Ok(tools) => return Ok(tools),
+        Err(missing) => missing,
+    };
+    if cfg!(windows) {
+        bail!(
+            "Windows has the WDK, which this build stands in for: run `cargo make` in its prompt"
+        );
+    }
+    let packages = packages(&missing);
+    if !apt::is_debian_12() {
+        bail!(
+            "missing: {}. Only on Debian 12 can this program install that; its packages there are {}",
+            names(&missing),
+            packages.join(", ")
+        );
+    }
+    println!("setup: missing: {}", names(&missing));
+    apt::install(&packages)?;
+    tools::find(toolchain).map_err(|missing| {
+        anyhow::anyhow!(
+            "apt-get installed {}, but still missing: {}",
+            packages.join(" "),
+            names(&missing)
+        )
+    })
+}
+
+/// Where everything is.
+///
+/// # Errors
+///
+/// When something is missing; names it and the command that installs it.
+pub(crate) fn require(workspace: &Workspace, toolchain: Toolchain) -> Result<Tools> {
+    rust::add_target(workspace, toolchain);
+    tools::find(toolchain).map_err(|missing| {
+        anyhow::anyhow!(
+            "missing: {}. `cargo xtask setup` installs that",
+            names(&missing)
+        )
+    })
+}
+
+/// Lets rustup add rustfmt and clippy, which its minimal profile leaves out, where they are missing.
+///
+/// # Errors
+///
+/// When one is missing that can't be installed; names it.
+pub(crate) fn install_linters() -> Result<()> {
+    for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        let works = || {
+            let mut version = command::cargo();
+            command::output(version.args([subcommand, "--version"])).is_ok()
+        };
+        if works() {
+            continue;
+        }
+        println!("setup: missing: {component}");
+        let mut add = Command::new("rustup");
+        let added = command::run(add.args(["component", "add", component]));
+        if !works() {
+            added?;
+            bail!("rustup added {component}, but `cargo {subcommand}` still does not work");
+        }
+    }
+    Ok(())
+}
+
+fn names(missing: &[Missing]) -> String {
+    missing
+        .iter()
+        .map(|one| one.what)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn packages(missing: &[Missing]) -> Vec<&'static str> {
+    let mut packages: Vec<_> = missing
+        .iter()
+        .flat_map(|one| one.packages)
+        .copied()
+        .collect();
+    packages.sort_unstable();
+    packages.dedup();
+    packages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_that_several_things_come_from_is_installed_once() {
+        let missing = [
+            Missing {
+                what: "llvm-dlltool",
+                packages: &["llvm-19"],
+            },
+            Missing {
+                what: "clang",
+                packages: &["clang-19"],
+            },
+            Missing {
+                what: "llvm-ar",
+                packages: &["llvm-19"],
+            },
+        ];
+        assert_eq!(packages(&missing), ["clang-19", "llvm-19"]);
+        assert_eq!(names(&missing), "llvm-dlltool, clang, llvm-ar");
+    }
+}

@@ -1,0 +1,221 @@
+//! Everything that has to hold ahead of a commit, stage by stage.
+
+use std::fmt;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::{Args, ValueEnum};
+
+use crate::cli::Cli;
+use crate::command;
+use crate::driver;
+use crate::reproducible;
+use crate::run::ITERATIONS;
+use crate::setup::{self, Toolchain, Tools};
+use crate::workspace::Workspace;
+
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    setup: setup::Options,
+    /// Only these stages, in this order [default: all].
+    #[arg(value_enum)]
+    stages: Vec<Stage>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    /// Install what is missing
+    Setup,
+    /// Build the driver and check its image
+    Driver,
+    /// Formatting
+    Format,
+    /// Lints of all packages but the driver
+    Lint,
+    /// Lints of the driver and of what it is built from, for Windows
+    LintDriver,
+    /// Unit tests, property tests, and the IOCTL tests on the driver in the host
+    Test,
+    /// Documentation of all packages but the driver
+    Document,
+    /// Documentation of the driver
+    DocumentDriver,
+    /// The litmus tests on the model
+    LitmusModel,
+    /// The litmus tests on the driver in the host
+    LitmusHost,
+    /// The driver built in another folder has the same bytes
+    Reproducible,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Every variant is a possible value, so it has a name.
+        f.write_str(
+            self.to_possible_value()
+                .as_ref()
+                .map_or("", |value| value.get_name()),
+        )
+    }
+}
+
+/// Runs the stages, up to the first that fails.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let workspace = Workspace::current()?;
+    let runner = Runner {
+        workspace: &workspace,
+        toolchain: options.setup.toolchain,
+    };
+    let stages = if options.stages.is_empty() {
+        Stage::value_variants()
+    } else {
+        &options.stages
+    };
+    let before = changes(&workspace)?;
+    let mut times = Vec::new();
+    for &stage in stages {
+        println!("\n== {stage}");
+        let start = Instant::now();
+        runner.run(stage).with_context(|| {
+            format!(
+                "stage {stage} failed after {}; to repeat it: {}",
+                seconds(start.elapsed()),
+                runner.repeat(stage)
+            )
+        })?;
+        times.push((stage, start.elapsed()));
+        println!("== {stage}: passed in {}", seconds(start.elapsed()));
+    }
+    if before.is_empty() {
+        let after = changes(&workspace)?;
+        ensure!(
+            after.is_empty(),
+            "the work tree was clean, and now `git status` has:\n{after}"
+        );
+    }
+    println!();
+    for (stage, time) in &times {
+        println!("{:16} {:>8}", stage.to_string(), seconds(*time));
+    }
+    let total = times.iter().map(|(_, time)| *time).sum();
+    println!("{:16} {:>8}  all passed", "together", seconds(total));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+/// What git would call changed or untracked.
+fn changes(workspace: &Workspace) -> Result<String> {
+    command::output(
+        Command::new("git")
+            .current_dir(workspace.root())
+            .args(["status", "--porcelain"]),
+    )
+}
+
+struct Runner<'a> {
+    workspace: &'a Workspace,
+    toolchain: Toolchain,
+}
+
+impl Runner<'_> {
+    /// The command that runs the stage alone.
+    fn repeat(&self, stage: Stage) -> String {
+        let toolchain = self.toolchain.to_possible_value();
+        let toolchain = match &toolchain {
+            Some(value) if self.toolchain != Toolchain::default() => {
+                format!(" --toolchain {}", value.get_name())
+            }
+            _ => String::new(),
+        };
+        format!("cargo xtask test{toolchain} {stage}")
+    }
+
+    fn run(&self, stage: Stage) -> Result<()> {
+        match stage {
+            Stage::Setup => {
+                let tools = setup::install(self.workspace, self.toolchain)?;
+                println!("the driver is built by {}", tools.rust);
+                setup::install_linters()
+            }
+            Stage::Driver => {
+                let report = driver::build(self.workspace, &self.tools()?)?;
+                println!("{}: {report}", self.workspace.driver_image().display());
+                Ok(())
+            }
+            Stage::Format => self.cargo(&["fmt", "--all", "--check"], &[]),
+            Stage::Lint => self.cargo(
+                &[
+                    "clippy",
+                    "--locked",
+                    "--all-targets",
+                    "--",
+                    "--deny",
+                    "warnings",
+                ],
+                &[],
+            ),
+            Stage::LintDriver => driver::lint(self.workspace, &self.tools()?),
+            Stage::Test => self.cargo(&["test", "--locked"], &[]),
+            Stage::Document => self.cargo(
+                &["doc", "--locked", "--no-deps"],
+                &[("RUSTDOCFLAGS", "--deny warnings")],
+            ),
+            Stage::DocumentDriver => driver::document(self.workspace, &self.tools()?),
+            Stage::LitmusModel => self.litmus("model", &[]),
+            Stage::LitmusHost => self.litmus("host", &["--iterations", &ITERATIONS.to_string()]),
+            Stage::Reproducible => reproducible::check(self.workspace, &self.tools()?),
+        }
+    }
+
+    fn tools(&self) -> Result<Tools> {
+        setup::require(self.workspace, self.toolchain)
+    }
+
+    /// Runs cargo on the workspace's default members, which are all but the driver.
+    fn cargo(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+        let mut cargo = command::cargo();
+        cargo
+            .current_dir(self.workspace.root())
+            .env("APCLAB_DRIVER", self.workspace.driver_image())
+            .envs(environment.iter().copied())
+            .args(arguments);
+        println!("{}", command::line(&cargo));
+        command::run(&mut cargo)
+    }
+
+    fn litmus(&self, target: &str, more: &[&str]) -> Result<()> {
+        let cli = Cli::build(self.workspace)?;
+        let mut suite = cli.command(&["run", "litmus", "--on", target]);
+        suite.args(more);
+        println!("{}", command::line(&suite));
+        command::run(&mut suite)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_stage_is_repeated_with_the_same_toolchain() {
+        let workspace = Workspace::at("/somewhere".as_ref());
+        let repeat = |toolchain| {
+            let runner = Runner {
+                workspace: &workspace,
+                toolchain,
+            };
+            runner.repeat(Stage::LintDriver)
+        };
+        assert_eq!(repeat(Toolchain::Auto), "cargo xtask test lint-driver");
+        assert_eq!(
+            repeat(Toolchain::Debian),
+            "cargo xtask test --toolchain debian lint-driver"
+        );
+    }
+}
