@@ -17,8 +17,9 @@ use super::system;
 
 #[link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")]
 unsafe extern "C" {
-    /// The type of thread objects: a pointer to the kernel's variable. wdk-sys has no binding of it.
-    static PsThreadType: *mut POBJECT_TYPE;
+    /// The type of thread objects. The export is a variable of that type; C headers declare a pointer
+    /// to it because they name the import's slot. wdk-sys has no binding of it.
+    static PsThreadType: POBJECT_TYPE;
 }
 
 /// What a thread does.
@@ -153,9 +154,7 @@ pub(crate) fn create<M: Main>(main: M, _irql: &Passive) -> Result<Held<M>, NtSta
     }
     let mut object: *mut c_void = null_mut();
     // SAFETY: the kernel fills its variable before any driver is loaded.
-    let variable = unsafe { PsThreadType };
-    // SAFETY: the variable is the kernel's own and is never changed.
-    let thread_type = unsafe { variable.read() };
+    let thread_type = unsafe { PsThreadType };
     #[allow(clippy::cast_possible_truncation, reason = "KernelMode is 0")]
     // SAFETY: the handle was made above and is a kernel handle; the out-pointer is to a local.
     let status = unsafe {

@@ -90,7 +90,7 @@ impl Request {
         if !wdk::nt_success(status) || buffer.is_null() {
             return Err(status);
         }
-        // SAFETY: the framework gave a buffer of that many bytes, which the I/O manager initialised;
+        // SAFETY: the framework gave a buffer of that many bytes, whose values are whatever they are;
         // the input is no longer lent, so this is the only reference.
         f(unsafe { core::slice::from_raw_parts_mut(buffer.cast::<u8>(), available) })
     }

@@ -1,0 +1,189 @@
+//! Any bytes, any code, any order: an answer each time, the counters as they were, nothing left.
+//!
+//! The machine checks the rest: a changed counter or IRQL at the end of a request, a leak at the end
+//! and a wrong access in between are bug checks or errors, and fail the test.
+
+use apclab_protocol::build::ProgramBuf;
+use apclab_protocol::ioctl;
+use apclab_protocol::message::RunRequest;
+use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, Observed};
+use apclab_protocol::status;
+use apclab_protocol::step::Step;
+use apclab_tests::{Handle, machine, request, stop};
+use proptest::prelude::*;
+
+fn code() -> impl Strategy<Value = u32> {
+    prop_oneof![
+        8 => prop::sample::select(ioctl::ALL.map(|(code, _)| code).to_vec()),
+        1 => any::<u32>(),
+    ]
+}
+
+fn step(lanes: u8) -> impl Strategy<Value = Step> {
+    let _ = lanes;
+    prop_oneof![
+        Just(Step::EnterCritical),
+        Just(Step::LeaveCritical),
+        Just(Step::EnterGuarded),
+        Just(Step::LeaveGuarded),
+        Just(Step::RaiseApc),
+        Just(Step::Lower),
+        Just(Step::Barrier),
+        (0_u8..4).prop_map(|to| Step::ApcsDisabled { to }),
+        (0_u8..4, prop::option::of(0_u8..4)).prop_map(|(apc, to)| Step::Queue { apc, to }),
+        (0_u8..4, 0_u8..4).prop_map(|(apc, to)| Step::Ran { apc, to }),
+        (0_u8..2).prop_map(|event| Step::Set { event }),
+        (0_u8..2).prop_map(|event| Step::Reset { event }),
+        (0_u8..2).prop_map(|event| Step::Wait { event }),
+        (0_u8..2, prop::option::of(0_u8..4), -9_i64..9).prop_map(|(variable, from, constant)| {
+            Step::Store {
+                variable,
+                from,
+                constant,
+            }
+        }),
+        (0_u8..2, 0_u8..4).prop_map(|(variable, to)| Step::Load { variable, to }),
+    ]
+}
+
+/// Closes what is open, so that many of the random programs are accepted.
+fn balance(steps: Vec<Step>) -> Vec<Step> {
+    let mut open: Vec<Step> = Vec::new();
+    let mut kept = Vec::new();
+    for step in steps {
+        match step {
+            Step::EnterCritical => open.push(Step::LeaveCritical),
+            Step::EnterGuarded => open.push(Step::LeaveGuarded),
+            Step::RaiseApc if open.contains(&Step::Lower) => continue,
+            Step::RaiseApc => open.push(Step::Lower),
+            Step::LeaveCritical | Step::LeaveGuarded | Step::Lower => {
+                kept.extend(open.pop());
+                continue;
+            }
+            Step::Wait { .. } | Step::Barrier if open.contains(&Step::Lower) => continue,
+            _ => {}
+        }
+        kept.push(step);
+    }
+    kept.extend(open.into_iter().rev());
+    kept
+}
+
+fn program() -> impl Strategy<Value = ProgramBuf> {
+    (1_u8..4).prop_flat_map(|lanes| {
+        let lane = prop::collection::vec(step(lanes), 0..14).prop_map(balance);
+        prop::collection::vec(lane, usize::from(lanes)).prop_map(move |lanes| {
+            let last = u8::try_from(lanes.len() - 1).unwrap();
+            let apc = |kind, lane| Apc { kind, lane };
+            ProgramBuf {
+                variables: vec![0, 3],
+                events: vec![
+                    Event {
+                        kind: EventKind::Notification,
+                        signaled: true,
+                    },
+                    Event {
+                        kind: EventKind::Synchronization,
+                        signaled: false,
+                    },
+                ],
+                apcs: vec![
+                    apc(ApcKind::Special, 0),
+                    apc(ApcKind::Normal, 0),
+                    apc(ApcKind::Special, last),
+                    apc(ApcKind::Normal, last),
+                ],
+                observed: vec![Observed::Register {
+                    lane: last,
+                    register: 1,
+                }],
+                lanes,
+            }
+        })
+    })
+}
+
+/// One request of a random conversation.
+#[derive(Clone, Debug)]
+enum Move {
+    Bytes(u32, Vec<u8>, usize),
+    Body(u32, u32, Vec<u8>, usize),
+    Load(ProgramBuf, Option<(prop::sample::Index, u8)>),
+    Run(u32),
+    Histogram,
+    Trace,
+    Cancel,
+}
+
+fn any_move() -> impl Strategy<Value = Move> {
+    let bytes = || prop::collection::vec(any::<u8>(), 0..80);
+    prop_oneof![
+        2 => (code(), bytes(), 0_usize..128).prop_map(|(c, b, o)| Move::Bytes(c, b, o)),
+        2 => (code(), 0_u32..3, prop::collection::vec(any::<u64>(), 0..10), 0_usize..128)
+            .prop_map(|(code, session, body, output)| {
+                let body = body.into_iter().flat_map(u64::to_le_bytes).collect();
+                Move::Body(code, session, body, output)
+            }),
+        4 => (program(), prop::option::weighted(0.3, (any::<prop::sample::Index>(), any::<u8>())))
+            .prop_map(|(program, change)| Move::Load(program, change)),
+        4 => (1_u32..40).prop_map(Move::Run),
+        1 => Just(Move::Histogram),
+        1 => Just(Move::Trace),
+        1 => Just(Move::Cancel),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_conversation_harms_the_machine(moves in prop::collection::vec(any_move(), 1..24)) {
+        let host = machine();
+        let handle = Handle::open(&host);
+        let mut session = 0;
+        for next in moves {
+            match next {
+                Move::Bytes(code, input, output) => {
+                    let (status, written) = handle.raw(code, &input, &mut vec![0; output]);
+                    prop_assert!(written <= output);
+                    prop_assert!(!status::is_error(status) || written == 0);
+                }
+                Move::Body(code, session, body, output) => {
+                    // A random run could be valid and long.
+                    if code != ioctl::RUN {
+                        let (_, written) = handle.raw(code, &request(session, &body), &mut vec![0; output]);
+                        prop_assert!(written <= output);
+                    }
+                }
+                Move::Load(program, change) => {
+                    let mut bytes = program.encode();
+                    if let Some((at, value)) = change {
+                        let at = at.index(bytes.len());
+                        bytes[at] = value;
+                    }
+                    let (status, reply) = handle.load_bytes(session, &bytes);
+                    prop_assert!(reply.is_some(), "{status:#x}");
+                    if status == status::SUCCESS {
+                        session = reply.map_or(0, |reply| reply.session);
+                    }
+                }
+                Move::Run(iterations) => {
+                    let bounds = RunRequest { iterations, deadline_ms: 60, wait_deadline_ms: 2, trace_iteration: 1 };
+                    match handle.run(session, &bounds) {
+                        Ok(reply) => prop_assert!(reply.iterations <= iterations),
+                        Err(status) => prop_assert!(
+                            [status::NO_SUCH_SESSION, status::OUT_OF_SEQUENCE].contains(&status),
+                            "{status:#x}"
+                        ),
+                    }
+                }
+                Move::Histogram => drop(handle.histogram(session)),
+                Move::Trace => drop(handle.trace(session)),
+                Move::Cancel => drop(handle.cancel(session)),
+            }
+        }
+        prop_assert!(handle.query().is_ok());
+        drop(handle);
+        stop(host);
+    }
+}
