@@ -380,6 +380,9 @@ fn a_file_full_of_errors_ends_in_time() {
             .to_string()
             .ends_with("error: t.litmus: further errors are not shown")
     );
+    let one_line = parse("t.litmus", &"$ ".repeat(MAX_BYTES / 32)).unwrap_err();
+    assert_eq!(one_line.errors().len(), 20);
+    assert!(one_line.to_string().lines().all(|line| line.len() < 200));
 }
 
 #[test]
