@@ -27,8 +27,10 @@ struct InfoBody {
 pub(crate) fn run(args: &InfoArgs, out: &mut Out) -> Result<u8, Failure> {
     let mut target = target::open(&args.target, Mode::Exhaustive)?;
     let info = target.info()?;
-    let baseline = measure_baseline(target.as_mut())?;
+    let measured = measure_baseline(target.as_mut());
     let ended = target.finish();
+    let baseline = measured.as_ref().ok().copied().flatten();
+    let ended = measured.and(ended);
     match args.target.format {
         Format::Text => text(target.name(), &info, baseline, out),
         Format::Json => {
