@@ -86,15 +86,13 @@ fn sent(answer: Result<Completion, HostError>) -> Completion {
 }
 
 impl Handle {
-    /// Opens the device.
+    /// Opens the device, each time as the same process.
     ///
     /// # Panics
     /// When it cannot be opened.
     pub fn open(host: &Host) -> Self {
-        match host.open() {
-            Ok(file) => Self { file },
-            Err(error) => panic!("the device does not open: {error}"),
-        }
+        const PROCESS: u64 = 1000;
+        Self::open_as(host, PROCESS)
     }
 
     /// Opens the device as another process.
