@@ -57,6 +57,9 @@ pub(crate) fn problem(test: &Test, problem: &Problem) -> String {
             "no iteration came to its end: give it more time with --deadline or --wait-deadline"
                 .to_owned()
         }
+        Problem::AlwaysHangs => {
+            "no iteration can come to its end: in each one a lane waits for ever".to_owned()
+        }
         Problem::Refused(got) => format!("refused: {}", refusal(test, got)),
         Problem::RefusedOtherwise { expected, got } => format!(
             "refused: {}; expected was {}",

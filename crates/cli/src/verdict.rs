@@ -42,8 +42,10 @@ pub(crate) enum Problem {
     Forbidden(Vec<Vec<i64>>),
     /// The test can run into bug checks.
     BugChecks(Vec<String>),
-    /// No iteration came to its end, though some should have.
+    /// No iteration came to its end, though some could have.
     NothingSeen,
+    /// No iteration can come to its end.
+    AlwaysHangs,
     /// It was refused, and should have run.
     Refused(Refusal),
     /// It was refused in another way than expected.
@@ -185,11 +187,14 @@ fn judge_run(
     }
     let mut problems = Vec::new();
     let mut notes = Vec::new();
-    // That nothing was seen is as it should be when the model says that every lane waits for ever.
-    let expects_nothing =
-        result.exhaustive || prediction.is_ok_and(|prediction| prediction.documented.is_empty());
-    if result.histogram.is_empty() && !expects_nothing {
-        problems.push(Problem::NothingSeen);
+    // A claim about all of no outcomes would hold, and prove nothing.
+    if result.histogram.is_empty() {
+        let hangs = prediction.is_ok_and(|prediction| prediction.documented.is_empty());
+        problems.push(if hangs {
+            Problem::AlwaysHangs
+        } else {
+            Problem::NothingSeen
+        });
     }
     let proves_nothing = condition.quantifier == Quantifier::Exists && !result.exhaustive;
     if !validated && !proves_nothing {
