@@ -80,7 +80,8 @@ impl Machine {
                 }
                 Err(self.no_answer(&state, timeout, what))
             }
-            Err(RecvTimeoutError::Disconnected) => Err(self.lock().error()),
+            // The thread dropped its sender on the way to record why it stops.
+            Err(RecvTimeoutError::Disconnected) => self.await_state(timeout, what, |_| None),
         }
     }
 
