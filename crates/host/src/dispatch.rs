@@ -2,6 +2,7 @@
 //! it, and an error ends the driver's part of the thread.
 #![allow(unsafe_code, reason = "is called from assembly and may leave through it")]
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use apclab_model::kernel::BugCheck;
@@ -118,16 +119,19 @@ fn run(export: *const Export, frame: *const u64) -> Option<u64> {
     let fault = match outcome {
         Ok(Ok(result)) => return Some(result),
         Ok(Err(fault)) => fault,
-        Err(panic) => {
-            let message = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("a panic without a message");
-            let reason = format!("the host failed in {}: {message}", export.name);
-            Fault::Check(check(bugcheck::HOST_FAILURE, [0; 4], reason))
-        }
+        Err(panic) => host_failure(export.name, panic.as_ref()),
     };
     thread.stop(fault);
     None
+}
+
+/// What a panic of the host itself becomes: the machine stops, the process goes on.
+pub(crate) fn host_failure(place: &str, panic: &(dyn Any + Send)) -> Fault {
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without a message");
+    let reason = format!("the host failed in {place}: {message}");
+    Fault::Check(check(bugcheck::HOST_FAILURE, [0; 4], reason))
 }

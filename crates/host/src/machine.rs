@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::apcs::Apcs;
 use crate::bindings::Libraries;
-use crate::dispatch::Fault;
+use crate::dispatch::{Fault, host_failure};
 use crate::events::Events;
 use crate::faults;
 use crate::image::Image;
@@ -55,6 +56,8 @@ pub(crate) struct State {
     running: usize,
     /// How many threads the driver has created.
     pub(crate) created: u64,
+    /// The most that a thread has used of its kernel stack, in bytes.
+    pub(crate) deepest_stack: usize,
 }
 
 impl State {
@@ -141,6 +144,7 @@ impl Machine {
             report: None,
             running: 0,
             created: 0,
+            deepest_stack: 0,
         };
         Ok(Arc::new(Self {
             state: Mutex::new(state),
@@ -270,11 +274,14 @@ impl Machine {
         let main = move || {
             let keeper = Arc::clone(&machine);
             Thread::run(machine, id, shared, stack, system, |thread| {
-                let outcome = body(thread);
-                let outcome = match outcome {
+                let whole = || match body(thread) {
                     Ok(()) | Err(Fault::Exit) => thread.end(),
                     Err(fault) => Err(fault),
                 };
+                let outcome = catch_unwind(AssertUnwindSafe(whole));
+                let outcome =
+                    outcome.unwrap_or_else(|panic| Err(host_failure("a thread", panic.as_ref())));
+                thread.measure_stack();
                 if let Err(fault) = outcome {
                     thread.stop(fault);
                 }

@@ -76,6 +76,18 @@ impl Mapping {
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
+    /// How many words at the start of `bytes`, page-aligned offsets of readable pages, are zero.
+    /// Whoever writes there is the calling thread.
+    pub(crate) fn zero_words(&self, bytes: Range<usize>) -> usize {
+        assert!(bytes.start <= bytes.end && bytes.end <= self.length, "inside this mapping");
+        let start = (self.base + bytes.start) as *const u64;
+        let count = bytes.len() / size_of::<u64>();
+        // SAFETY: the range lies inside this mapping, is readable by the caller's guarantee,
+        // aligned, and not written to meanwhile.
+        let words = unsafe { std::slice::from_raw_parts(start, count) };
+        words.iter().position(|&word| word != 0).unwrap_or(count)
+    }
+
     /// Copies `bytes` to `offset`; the pages there must be writable.
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len());

@@ -235,6 +235,7 @@ impl Driver {
         Ok(StopReport {
             allocations: state.memory.pool.requests,
             threads: state.created,
+            deepest_stack: state.deepest_stack,
             log: state.log.clone(),
         })
     }

@@ -198,6 +198,13 @@ impl Thread {
         }
     }
 
+    /// Notes how much of the kernel stack has been used so far.
+    pub(crate) fn measure_stack(&self) {
+        let mut state = self.lock();
+        let used = self.stack.used();
+        state.deepest_stack = state.deepest_stack.max(used);
+    }
+
     /// Runs every APC that this thread may take at this moment.
     pub(crate) fn deliver<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>, Fault> {
         while state.kernel.deliverable(self.id).is_some() {

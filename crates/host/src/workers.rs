@@ -142,6 +142,7 @@ fn work_off(
         if machine.stopped() {
             machine.workers.dismiss();
         }
+        thread.measure_stack();
         done();
         next = received.recv().ok();
     }
