@@ -2,7 +2,10 @@
 //!
 //! Signal handlers belong to the whole process, so they are installed once, and hand on every
 //! signal that is not about driver code to whoever handled it before.
-#![allow(unsafe_code, reason = "installs signal handlers and changes the interrupted context")]
+#![allow(
+    unsafe_code,
+    reason = "installs signal handlers and changes the interrupted context"
+)]
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -21,8 +24,14 @@ use crate::thread::Thread;
 const LEAVE: i32 = libc::SIGURG;
 
 /// The signals that are handled: those that faults arrive as, and [`LEAVE`].
-const SIGNALS: [i32; 6] =
-    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, LEAVE];
+const SIGNALS: [i32; 6] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGTRAP,
+    LEAVE,
+];
 
 /// What the processor reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,11 +152,7 @@ pub(crate) fn interrupt(thread: u64) {
     unsafe { libc::syscall(libc::SYS_tgkill, process, number, LEAVE) };
 }
 
-extern "C" fn handle_leave(
-    signal: i32,
-    info: *mut libc::siginfo_t,
-    context: *mut libc::c_void,
-) {
+extern "C" fn handle_leave(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     match Thread::current() {
         Some(thread) if thread.in_driver() && thread.machine.stopped() => {
             // SAFETY: the kernel passes a valid context to an SA_SIGINFO handler.
@@ -157,11 +162,7 @@ extern "C" fn handle_leave(
     }
 }
 
-extern "C" fn handle_fault(
-    signal: i32,
-    info: *mut libc::siginfo_t,
-    context: *mut libc::c_void,
-) {
+extern "C" fn handle_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     if let Some(thread) = Thread::current().filter(|thread| thread.in_driver()) {
         let context: *mut libc::ucontext_t = context.cast();
         // SAFETY: the kernel passes a valid context to an SA_SIGINFO handler.
@@ -204,7 +205,10 @@ unsafe fn redirect(context: *mut libc::ucontext_t) {
 /// Hands a signal on to whoever handled it before.
 fn chain(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let place = SIGNALS.iter().position(|&handled| handled == signal);
-    let previous = PREVIOUS.get().zip(place).map(|(previous, place)| previous[place]);
+    let previous = PREVIOUS
+        .get()
+        .zip(place)
+        .map(|(previous, place)| previous[place]);
     match previous {
         Some(action)
             if action.sa_sigaction != libc::SIG_DFL && action.sa_sigaction != libc::SIG_IGN =>
@@ -246,14 +250,19 @@ impl AlternateStack {
     /// When the process has no memory for it.
     pub(crate) fn install() -> Self {
         let mapping = Mapping::reserve(Self::SIZE).expect("memory for a signal stack");
-        mapping.protect(0..Self::SIZE, Access::ReadWrite).expect("memory for a signal stack");
+        mapping
+            .protect(0..Self::SIZE, Access::ReadWrite)
+            .expect("memory for a signal stack");
         let new = libc::stack_t {
             ss_sp: mapping.base() as *mut libc::c_void,
             ss_flags: 0,
             ss_size: Self::SIZE,
         };
-        let mut previous =
-            libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+        let mut previous = libc::stack_t {
+            ss_sp: std::ptr::null_mut(),
+            ss_flags: libc::SS_DISABLE,
+            ss_size: 0,
+        };
         // SAFETY: the memory belongs to this value, which takes it away again before it goes.
         let result = unsafe { libc::sigaltstack(&raw const new, &raw mut previous) };
         assert_eq!(result, 0, "a signal stack can be set");

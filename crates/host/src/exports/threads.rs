@@ -16,7 +16,9 @@ pub(super) const EXPORTS: &[Export] = &[
     Export::plain("PsGetCurrentThreadId", |thread, _| Ok(thread.shared.number)),
     Export::plain("PsGetCurrentThread", |thread, _| Ok(thread.shared.object)),
     Export::plain("KeGetCurrentThread", |thread, _| Ok(thread.shared.object)),
-    Export::plain("KeQueryActiveProcessorCountEx", |thread, _| Ok(thread.machine.processors)),
+    Export::plain("KeQueryActiveProcessorCountEx", |thread, _| {
+        Ok(thread.machine.processors)
+    }),
 ];
 
 /// The name that threads of the driver's own get in reports.
