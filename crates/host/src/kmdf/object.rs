@@ -71,7 +71,7 @@ pub(super) struct Object {
     parent: Option<u64>,
     children: Vec<u64>,
     pub(super) contexts: Vec<Context>,
-    references: u64,
+    pub(super) references: u64,
     deleting: bool,
 }
 
@@ -290,12 +290,6 @@ impl Thread {
             .get(&handle)
             .map_or_else(Vec::new, |object| object.contexts.clone())
     }
-
-    /// Takes a reference.
-    pub(super) fn hold_object(&self, handle: u64, routine: &str) -> Result<(), Fault> {
-        self.lock().framework.get_mut(handle, routine)?.references += 1;
-        Ok(())
-    }
 }
 
 fn delete(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
@@ -323,7 +317,11 @@ fn delete(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
 }
 
 fn reference(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
-    thread.hold_object(arguments.word(1), "WdfObjectReference")?;
+    let mut state = thread.lock();
+    let object = state
+        .framework
+        .get_mut(arguments.word(1), "WdfObjectReference")?;
+    object.references += 1;
     Ok(0)
 }
 

@@ -187,9 +187,13 @@ impl Thread {
                 held
             };
             for (callback, queue, request, action) in held {
-                if self.lock().framework.objects.contains_key(&request) {
-                    self.callback("EvtIoStop", callback, &[queue, request, action])?;
+                // The driver may have completed it meanwhile.
+                match self.lock().framework.objects.get_mut(&request) {
+                    Some(object) => object.references += 1,
+                    None => continue,
                 }
+                self.callback("EvtIoStop", callback, &[queue, request, action])?;
+                self.release_object(request, "EvtIoStop")?;
             }
             Ok(())
         })

@@ -160,9 +160,8 @@ fn retrieve(
     };
     let length = if of_input { *input } else { *output } as u64;
     let buffer = buffer.unwrap_or(0);
-    let refused = if length == 0 {
-        status::INVALID_DEVICE_REQUEST
-    } else if length < arguments.word(2) {
+    // The page of both: a length of zero is too small, whatever the minimum is.
+    let refused = if length == 0 || length < arguments.word(2) {
         status::BUFFER_TOO_SMALL
     } else {
         status::SUCCESS
@@ -255,12 +254,17 @@ impl Thread {
             let Some(handle) = entry.request else {
                 return Ok(());
             };
-            let Kind::Request(request) = &mut state.framework.get_mut(handle, ROUTINE)?.kind else {
+            // The driver may be completing it at this moment: then the object can be gone already.
+            let Some(object) = state.framework.objects.get_mut(&handle) else {
+                return Ok(());
+            };
+            let Kind::Request(request) = &mut object.kind else {
                 return Ok(());
             };
             match (request.stage, request.queue) {
                 (Stage::Cancelable(callback), _) => {
                     request.stage = Stage::Cancelling;
+                    object.references += 1;
                     (handle, callback)
                 }
                 (Stage::Queued, Some(queue)) => {
@@ -270,7 +274,6 @@ impl Thread {
                 _ => return Ok(()),
             }
         };
-        self.hold_object(handle, ROUTINE)?;
         let level = if self.machine.options.cancel_at_dispatch {
             DISPATCH_LEVEL
         } else {
