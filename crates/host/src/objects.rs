@@ -35,14 +35,15 @@ pub(crate) struct Objects {
 const KERNEL_HANDLE: u64 = 0xFFFF_FFFF_8000_0000;
 
 impl Objects {
-    /// Adds a thread's object, with the reference of the running thread.
+    /// Adds a thread's object, with the references of the running thread and of its creator: the
+    /// thread may have ended before its creator has looked at the object.
     pub(crate) fn add_thread(&mut self, object: u64, id: ThreadId, ended: ObjectId, name: String) {
         let thread = ThreadObject {
             id,
             ended,
             name,
             running: true,
-            references: 1,
+            references: 2,
         };
         self.threads.insert(object, thread);
     }

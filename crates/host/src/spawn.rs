@@ -16,7 +16,7 @@ use crate::thread::{Shared, Thread};
 impl Machine {
     /// Starts a thread. `body` runs on it; afterwards the thread ends in the kernel's books.
     ///
-    /// Gives the address of its thread object, which has one reference for the running thread.
+    /// Gives the address of its thread object, with a reference that the caller gives back.
     pub(crate) fn spawn(
         self: &Arc<Self>,
         kind: &str,
@@ -70,9 +70,22 @@ impl Machine {
         // The outcome of the thread is in the machine's state; nobody joins it.
         if let Err(error) = std::thread::Builder::new().name(name).spawn(main) {
             self.thread_has_ended(id, object);
+            self.release_thread(object);
             return Err(error);
         }
         Ok(object)
+    }
+
+    /// Gives back the reference that [`Machine::spawn`] gave.
+    pub(crate) fn release_thread(&self, object: u64) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        if self.stopped() {
+            return;
+        }
+        if let Err(check) = state.objects.dereference(object, &mut state.kernel) {
+            self.bug_check(state, check, None);
+        }
     }
 
     fn thread_has_ended(&self, id: ThreadId, object: u64) {

@@ -132,15 +132,12 @@ impl Machine {
             jobs,
         };
         let machine = Arc::clone(self);
-        self.spawn(
-            "user thread",
-            process,
-            Baseline::default(),
-            false,
-            move |thread| work_off(&machine, thread, first, &received),
-        )
-        .map(drop)
-        .map_err(|error| HostError::Resources(error.to_string()))
+        let run = move |thread: &Thread| work_off(&machine, thread, first, &received);
+        let object = self
+            .spawn("user thread", process, Baseline::default(), false, run)
+            .map_err(|error| HostError::Resources(error.to_string()))?;
+        self.release_thread(object);
+        Ok(())
     }
 }
 
