@@ -67,3 +67,7 @@ type OneThread = core::marker::PhantomData<*mut BelongsToItsThread>;
 /// What the compiler names when such a type is sent or shared.
 #[derive(Debug)]
 enum BelongsToItsThread {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guards.md")]
+struct Guide;
