@@ -31,6 +31,8 @@
 #![cfg_attr(not(feature = "model"), no_std)]
 
 mod backend;
+#[cfg(feature = "debug")]
+pub mod debug;
 mod irql;
 mod kmutex;
 mod mutex;
