@@ -3,12 +3,11 @@
 //! Each entered region has a slot in a table of this module until it is left. When the thread's [`Passive`]
 //! token goes, what is still in the table was forgotten, and is reported with the place that entered it.
 //! So is a region that is taken up (`Region::assume_entered`) while the thread has none of its kind open.
-//! The kernel's debugger shows the reports; on the model [`testing::mistakes`] has them.
+//! The kernel's debugger shows the reports; on the model `testing::mistakes` has them.
 //!
 //! The table has room for 256 regions at a time; those beyond it are not recorded.
 //!
 //! [`Passive`]: crate::Passive
-//! [`testing::mistakes`]: crate::testing::mistakes
 #![allow(unsafe_code, reason = "reads a place back from an atomic pointer")]
 
 use core::ffi::CStr;
