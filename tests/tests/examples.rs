@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use apclab_host::{File, Host, Options};
+use apclab_host::{File, Host, HostError, Options};
 use apclab_tests::{driver, stop};
 
 // As `examples/minimal-driver` has them.
@@ -84,9 +84,22 @@ fn every_guard_does_on_the_kernel_what_it_does_on_the_model() {
         let completion = file.ioctl(ADD, &number.to_le_bytes(), &mut []).unwrap();
         assert_eq!(completion.status, 0, "exercise {number}");
     }
-    let beyond = file.ioctl(ADD, &EXERCISES.to_le_bytes(), &mut []).unwrap();
-    assert!(beyond.status < 0, "there are no more");
+    let beyond = file.ioctl(ADD, &u32::MAX.to_le_bytes(), &mut []).unwrap();
+    assert!(beyond.status < 0, "there is no such exercise");
     assert_eq!(read(&file), [13, 13, 12]);
     drop(file);
     stop(host);
+}
+
+#[test]
+fn a_resource_that_is_dropped_while_a_forgotten_guard_owns_it_stops_the_system() {
+    let host = machine("apclab-exercise.sys");
+    let file = host.open().unwrap();
+    let stopped = file.ioctl(ADD, &13_u32.to_le_bytes(), &mut []);
+    let Err(HostError::BugCheck(report)) = stopped else {
+        panic!("{stopped:?}");
+    };
+    // `ERES`; parameter 1: the calling thread owns it; parameter 4: once.
+    assert_eq!(report.code, 0x4552_4553, "{report:?}");
+    assert_eq!((report.parameters[0], report.parameters[3]), (2, 1));
 }

@@ -190,3 +190,11 @@ pub(crate) fn place(irql: &mut Passive) -> Option<()> {
     let again = PLACE.try_init(3).ok()?;
     holds(again.with_shared(irql, |value, _, _| *value) == Ok(3))
 }
+
+/// What the documentation of `Resource::try_new` says of a forgotten guard: bug check 0x45524553.
+pub(crate) fn drop_while_owned(irql: &mut Passive) -> Option<()> {
+    let resource = Resource::try_new(1).ok()?;
+    core::mem::forget(resource.enter_exclusive(irql).ok()?);
+    drop(resource);
+    None
+}

@@ -24,6 +24,8 @@ const EXERCISES: &[Exercise] = &[
     locks::reentrant_resource,
     locks::push_lock,
     locks::place,
+    // The next one stops the system.
+    locks::drop_while_owned,
 ];
 
 /// Goes on only if the condition holds.
