@@ -33,15 +33,14 @@
 //! [`exclusive`], [`recursive`] and [`sharing`] say it in types; [`memory`] keeps the objects where they are.
 
 pub(crate) mod exclusive;
+mod hold;
 pub(crate) mod memory;
 pub(crate) mod recursive;
 pub(crate) mod sharing;
 mod wait;
 
-pub use sharing::{
-    ExclusiveGuard, Hold, InRegion, Mode, OfResource, PushExclusive, PushShared, SharedGuard,
-    WithRegion,
-};
+pub use hold::{Hold, InRegion, OfResource, PushExclusive, PushShared, WithRegion};
+pub use sharing::{ExclusiveGuard, Mode, SharedGuard};
 pub use wait::StopEvent;
 pub(crate) use wait::{NeverStops, Wait, Waited};
 

@@ -1,6 +1,6 @@
 //! Data that one thread writes or several read, under an executive resource or a push lock.
 //!
-//! A [`Hold`] is one acquire, which its drop releases. A guard is a hold together with the data that it
+//! A [`Hold`] is one acquire. A guard is a hold together with the data that it
 //! gives access to. What the objects guarantee, on both backends:
 //!
 //! - While a thread holds an object exclusively no other thread holds it, and while a thread shares it
@@ -19,9 +19,9 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
+use super::hold::{Hold, OfResource};
 use super::memory::NotMade;
 use super::{PushLock, Resource};
-use crate::{CriticalRegion, OneThread};
 
 /// The ways to acquire an executive resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,178 +99,6 @@ impl<O, T: ?Sized> Sharing<O, T> {
         }
     }
 }
-
-/// One acquire of a lock by the calling thread. Dropping it releases the lock.
-pub trait Hold: sealed::Sealed {}
-
-pub(crate) mod sealed {
-    pub trait Sealed {
-        /// Converts an exclusive hold into a shared one, where the lock can.
-        ///
-        /// # Safety
-        /// The hold is exclusive, and the thread's only one.
-        unsafe fn convert(&self) {}
-    }
-}
-
-/// A hold of a resource inside a region of the caller's, which the hold borrows.
-#[derive(Debug)]
-#[must_use = "the resource is released at once when the hold is unused"]
-pub struct InRegion<'a> {
-    resource: &'a Resource,
-    one_thread: OneThread,
-}
-
-/// A hold of a resource together with the critical region that was entered to acquire it. The
-/// release releases first and leaves then.
-#[derive(Debug)]
-#[must_use = "the resource is released at once when the hold is unused"]
-pub struct WithRegion<'a> {
-    resource: &'a Resource,
-    /// Left by the release of the resource, not by its own drop.
-    region: core::mem::ManuallyDrop<CriticalRegion>,
-    one_thread: OneThread,
-}
-
-impl<'a> InRegion<'a> {
-    /// IRQL <= APC_LEVEL, normal kernel APCs disabled for as long as the hold lives.
-    #[inline]
-    pub(crate) fn acquire(resource: &'a Resource, mode: Mode) -> Self {
-        resource.acquire(mode);
-        Self {
-            resource,
-            one_thread: PhantomData,
-        }
-    }
-
-    /// As [`Self::acquire`], without waiting.
-    #[inline]
-    pub(crate) fn try_acquire(resource: &'a Resource, mode: Mode) -> Option<Self> {
-        // Not `then_some`: a hold that was never acquired would be released.
-        resource.try_acquire(mode).then(|| Self {
-            resource,
-            one_thread: PhantomData,
-        })
-    }
-}
-
-impl<'a> WithRegion<'a> {
-    /// IRQL <= APC_LEVEL. There is no routine for [`Mode::SharedStarveExclusive`].
-    #[inline]
-    pub(crate) fn acquire(resource: &'a Resource, mode: Mode) -> Self {
-        resource.enter_and_acquire(mode);
-        Self {
-            resource,
-            region: core::mem::ManuallyDrop::new(CriticalRegion::entered()),
-            one_thread: PhantomData,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn region(&self) -> &CriticalRegion {
-        &self.region
-    }
-}
-
-impl Drop for InRegion<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: acquired when `self` was made, by this thread, which `self` cannot leave; the
-        // region that it borrows is not left yet.
-        unsafe { self.resource.release() };
-    }
-}
-
-impl Drop for WithRegion<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: entered and acquired when `self` was made, by this thread, which it cannot leave.
-        unsafe { self.resource.release_and_leave() };
-    }
-}
-
-impl Hold for InRegion<'_> {}
-impl Hold for WithRegion<'_> {}
-impl sealed::Sealed for InRegion<'_> {
-    unsafe fn convert(&self) {
-        // SAFETY: the caller's guarantee.
-        unsafe { self.resource.convert() };
-    }
-}
-impl sealed::Sealed for WithRegion<'_> {
-    unsafe fn convert(&self) {
-        // SAFETY: the caller's guarantee.
-        unsafe { self.resource.convert() };
-    }
-}
-
-/// A hold of an executive resource.
-pub trait OfResource: Hold {}
-
-impl OfResource for InRegion<'_> {}
-impl OfResource for WithRegion<'_> {}
-
-/// A push lock held exclusively.
-#[derive(Debug)]
-#[must_use = "the push lock is released at once when the hold is unused"]
-pub struct PushExclusive<'a> {
-    lock: &'a PushLock,
-    one_thread: OneThread,
-}
-
-/// A push lock that is shared.
-#[derive(Debug)]
-#[must_use = "the push lock is released at once when the hold is unused"]
-pub struct PushShared<'a> {
-    lock: &'a PushLock,
-    one_thread: OneThread,
-}
-
-impl<'a> PushExclusive<'a> {
-    /// IRQL <= APC_LEVEL, normal kernel APCs disabled for as long as the hold lives.
-    #[inline]
-    pub(crate) fn acquire(lock: &'a PushLock) -> Self {
-        lock.acquire_exclusive();
-        Self {
-            lock,
-            one_thread: PhantomData,
-        }
-    }
-}
-
-impl<'a> PushShared<'a> {
-    /// IRQL <= APC_LEVEL, normal kernel APCs disabled for as long as the hold lives.
-    #[inline]
-    pub(crate) fn acquire(lock: &'a PushLock) -> Self {
-        lock.acquire_shared();
-        Self {
-            lock,
-            one_thread: PhantomData,
-        }
-    }
-}
-
-impl Drop for PushExclusive<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: acquired when `self` was made, by this thread, which `self` cannot leave; the
-        // region that it borrows is not left yet.
-        unsafe { self.lock.release_exclusive() };
-    }
-}
-
-impl Drop for PushShared<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: as for an exclusive hold.
-        unsafe { self.lock.release_shared() };
-    }
-}
-
-impl Hold for PushExclusive<'_> {}
-impl Hold for PushShared<'_> {}
-impl sealed::Sealed for PushExclusive<'_> {}
-impl sealed::Sealed for PushShared<'_> {}
 
 /// The data for the calling thread alone, until the guard is dropped.
 #[derive(Debug)]
