@@ -150,6 +150,14 @@ VALUE(WdfDriverInitNoDispatchOverride, 2);
 VALUE(WdfVerifyOn, 4);
 VALUE(WdfVerifierOn, 8);
 
+SIZE(WDF_SPECIAL_FILE_TYPE, 4);
+VALUE(WdfSpecialFileUndefined, 0);
+VALUE(WdfSpecialFilePaging, 1);
+VALUE(WdfSpecialFileHibernation, 2);
+VALUE(WdfSpecialFileDump, 3);
+VALUE(WdfSpecialFileBoot, 4);
+VALUE(WdfSpecialFileMax, 5);
+
 SIZE(WDF_POWER_DEVICE_STATE, 4);
 VALUE(WdfPowerDeviceInvalid, 0);
 VALUE(WdfPowerDeviceD0, 1);

@@ -6,6 +6,8 @@ mod command;
 mod cross;
 mod driver;
 mod image;
+#[cfg(test)]
+mod inf;
 mod reproducible;
 mod run;
 mod setup;

@@ -115,7 +115,7 @@ pub(crate) fn prepare(workspace: &Workspace, tools: &Tools) -> Result<()> {
     if patched.exists() {
         fs::remove_dir_all(&patched)?;
     }
-    command::answer(
+    command::output(
         command::cargo()
             .current_dir(workspace.root())
             .args(["vendor", "--locked", "--versioned-dirs"])

@@ -56,25 +56,31 @@ impl State {
         let address = routines.address;
         let nonpaged = match self.memory.place(address, KAPC_SIZE) {
             Some(Place::Data) => true,
-            Some(Place::Pool) => {
-                self.memory.pool.around(address).is_some_and(|(_, block)| !block.paged)
-            }
+            Some(Place::Pool) => self
+                .memory
+                .pool
+                .around(address)
+                .is_some_and(|(_, block)| !block.paged),
             _ => false,
         };
         if !nonpaged {
-            let reason = format!(
-                "the KAPC at {address:#x} is not in nonpaged pool or in the driver's data"
-            );
+            let reason =
+                format!("the KAPC at {address:#x} is not in nonpaged pool or in the driver's data");
             return Err(bugcheck::verifier(0, address, reason));
         }
         self.forget_apcs(&(address..address + 1), "initialised again")?;
-        let kind = if routines.normal == 0 { ApcKind::Special } else { ApcKind::Normal };
+        let kind = if routines.normal == 0 {
+            ApcKind::Special
+        } else {
+            ApcKind::Normal
+        };
         let id = self.kernel.create_apc(target, kind);
         const { assert!(KAPC_SIZE == 88) };
         let mut image = [0_u8; 88];
         image[0] = APC_OBJECT;
         image[2] = 88;
-        let mut put = |at: usize, value: u64| image[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        let mut put =
+            |at: usize, value: u64| image[at..at + 8].copy_from_slice(&value.to_le_bytes());
         put(0x08, target_object);
         put(0x20, routines.kernel);
         put(0x28, routines.rundown);
@@ -82,7 +88,12 @@ impl State {
         put(0x38, routines.context);
         self.memory.write(address, &image)?;
         self.apcs.by_address.insert(address, id);
-        let apc = Apc { routines, attached: true, inserted: false, running: 0 };
+        let apc = Apc {
+            routines,
+            attached: true,
+            inserted: false,
+            running: 0,
+        };
         self.apcs.by_id.insert(id, apc);
         Ok(())
     }
@@ -105,15 +116,21 @@ impl State {
             apc.inserted = true;
             apc.routines.arguments = arguments;
         }
-        self.memory.write(address.wrapping_add(0x40), &arguments[0].to_le_bytes())?;
-        self.memory.write(address.wrapping_add(0x48), &arguments[1].to_le_bytes())?;
+        self.memory
+            .write(address.wrapping_add(0x40), &arguments[0].to_le_bytes())?;
+        self.memory
+            .write(address.wrapping_add(0x48), &arguments[1].to_le_bytes())?;
         self.memory.write(address.wrapping_add(INSERTED), &[1])?;
         Ok(true)
     }
 
     /// The APC has left its queue: its routines run now.
     pub(crate) fn begin_apc(&mut self, id: ApcId) -> Result<Routines, BugCheck> {
-        let apc = self.apcs.by_id.get_mut(&id).expect("an APC in a queue is known");
+        let apc = self
+            .apcs
+            .by_id
+            .get_mut(&id)
+            .expect("an APC in a queue is known");
         apc.inserted = false;
         apc.running += 1;
         let routines = apc.routines;
@@ -136,7 +153,9 @@ impl State {
 
     /// A delivery of the APC has ended.
     pub(crate) fn end_apc(&mut self, id: ApcId) -> Result<(), BugCheck> {
-        let Some(apc) = self.apcs.by_id.get_mut(&id) else { return Ok(()) };
+        let Some(apc) = self.apcs.by_id.get_mut(&id) else {
+            return Ok(());
+        };
         apc.running -= 1;
         if apc.running == 0 && !apc.attached && !apc.inserted {
             self.apcs.by_id.remove(&id);
@@ -151,10 +170,16 @@ impl State {
     pub(crate) fn forget_apcs(&mut self, range: &Range<u64>, how: &str) -> Result<(), BugCheck> {
         // A KAPC that begins below the range may reach into it.
         let from = range.start.saturating_sub(KAPC_SIZE - 1);
-        let touched: Vec<_> =
-            self.apcs.by_address.range(from..range.end).map(|(at, id)| (*at, *id)).collect();
+        let touched: Vec<_> = self
+            .apcs
+            .by_address
+            .range(from..range.end)
+            .map(|(at, id)| (*at, *id))
+            .collect();
         for (address, id) in touched {
-            let Some(apc) = self.apcs.by_id.get_mut(&id) else { continue };
+            let Some(apc) = self.apcs.by_id.get_mut(&id) else {
+                continue;
+            };
             if apc.inserted {
                 let reason =
                     format!("the KAPC at {address:#x} was {how} while it was in a thread's queue");

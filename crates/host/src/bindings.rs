@@ -31,7 +31,13 @@ impl Libraries {
         all.push(kmdf::UNLOAD);
         let framework = all.len();
         all.extend(kmdf::exports());
-        let libraries = Self { ntoskrnl: 0, hal, loader, unload, framework };
+        let libraries = Self {
+            ntoskrnl: 0,
+            hal,
+            loader,
+            unload,
+            framework,
+        };
         Ok((libraries, Thunks::generate(all)?))
     }
 }
@@ -44,7 +50,9 @@ impl Machine {
             "ntoskrnl.exe" if function == "PsThreadType" => Some(self.lock().thread_type.0),
             "ntoskrnl.exe" => self.system_routine(function),
             "hal.dll" => self.thunks.find(libraries.hal..libraries.loader, function),
-            "wdfldr.sys" => self.thunks.find(libraries.loader..libraries.unload, function),
+            "wdfldr.sys" => self
+                .thunks
+                .find(libraries.loader..libraries.unload, function),
             _ => None,
         }
     }
@@ -55,7 +63,8 @@ impl Machine {
         if let Some((_, routine)) = intrinsic {
             return Some(*routine as *const () as u64);
         }
-        self.thunks.find(self.libraries.ntoskrnl..self.libraries.hal, name)
+        self.thunks
+            .find(self.libraries.ntoskrnl..self.libraries.hal, name)
     }
 
     /// The address of entry `index` of the framework's function table.
@@ -72,7 +81,10 @@ impl Machine {
     pub(crate) fn give(&self, bytes: &[u8]) -> Result<u64, Fault> {
         const TAG: u32 = u32::from_le_bytes(*b"Host");
         let mut state = self.lock();
-        let at = state.memory.pool.allocate(Request::system(bytes.len(), TAG));
+        let at = state
+            .memory
+            .pool
+            .allocate(Request::system(bytes.len(), TAG));
         let Some(at) = at else {
             let reason = "no memory for the driver object";
             return Err(bugcheck::check(bugcheck::HOST_FAILURE, [0; 4], reason).into());

@@ -31,7 +31,11 @@ pub(crate) const HOST_FAILURE: u32 = 0xDEAD_0057;
 
 /// A bug check from its parts.
 pub(crate) fn check(code: u32, parameters: [u64; 4], reason: impl Into<String>) -> BugCheck {
-    BugCheck { code, parameters, reason: reason.into() }
+    BugCheck {
+        code,
+        parameters,
+        reason: reason.into(),
+    }
 }
 
 /// A violation that the framework detects; `kind` is parameter 1 on the page of bug check 0x10D.
@@ -42,15 +46,15 @@ pub(crate) fn wdf(kind: u64, second: u64, third: u64, reason: impl Into<String>)
 /// Misuse that Driver Verifier detects; `kind` is parameter 1 on the page of bug check 0xC4.
 /// 0 stands for misuse that the page has no number for.
 pub(crate) fn verifier(kind: u64, second: u64, reason: impl Into<String>) -> BugCheck {
-    check(DRIVER_VERIFIER_DETECTED_VIOLATION, [kind, second, 0, 0], reason)
+    check(
+        DRIVER_VERIFIER_DETECTED_VIOLATION,
+        [kind, second, 0, 0],
+        reason,
+    )
 }
 
 /// The IRQL rules that the host checks itself: each page of `routine` says at most `limit`.
-pub(crate) fn irql_at_most(
-    irql: u8,
-    limit: u8,
-    routine: &str,
-) -> Result<(), BugCheck> {
+pub(crate) fn irql_at_most(irql: u8, limit: u8, routine: &str) -> Result<(), BugCheck> {
     if irql <= limit {
         return Ok(());
     }

@@ -1,7 +1,11 @@
 //! What every call of the driver goes through: an export is looked at, APCs are delivered around
 //! it, and an error ends the driver's part of the thread.
-#![allow(unsafe_code, reason = "is called from assembly and may leave through it")]
+#![allow(
+    unsafe_code,
+    reason = "is called from assembly and may leave through it"
+)]
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use apclab_model::kernel::BugCheck;
@@ -42,7 +46,10 @@ impl Arguments {
     }
 
     /// The same as a ULONG.
-    #[allow(clippy::cast_possible_truncation, reason = "the upper half of the word is undefined")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "the upper half of the word is undefined"
+    )]
     pub(crate) fn long(&self, index: usize) -> u32 {
         self.words[index] as u32
     }
@@ -53,7 +60,10 @@ impl Arguments {
     }
 
     /// The same as a UCHAR, BOOLEAN or KIRQL.
-    #[allow(clippy::cast_possible_truncation, reason = "the upper part of the word is undefined")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "the upper part of the word is undefined"
+    )]
     pub(crate) fn byte(&self, index: usize) -> u8 {
         self.words[index] as u8
     }
@@ -82,12 +92,20 @@ impl std::fmt::Debug for Export {
 impl Export {
     /// An export that has to do with threads, events or APCs.
     pub(crate) const fn rule(name: &'static str, body: Body) -> Self {
-        Self { name, delivers: true, body }
+        Self {
+            name,
+            delivers: true,
+            body,
+        }
     }
 
     /// An export that has not.
     pub(crate) const fn plain(name: &'static str, body: Body) -> Self {
-        Self { name, delivers: false, body }
+        Self {
+            name,
+            delivers: false,
+            body,
+        }
     }
 }
 
@@ -110,7 +128,10 @@ fn run(export: *const Export, frame: *const u64) -> Option<u64> {
     // many words as are read.
     unsafe { std::ptr::copy_nonoverlapping(frame, words.as_mut_ptr(), ARGUMENTS + 1) };
     let site = words[0];
-    let mut arguments = Arguments { words: [0; ARGUMENTS], site };
+    let mut arguments = Arguments {
+        words: [0; ARGUMENTS],
+        site,
+    };
     arguments.words.copy_from_slice(&words[1..]);
 
     let thread = Thread::current()?;
@@ -118,16 +139,19 @@ fn run(export: *const Export, frame: *const u64) -> Option<u64> {
     let fault = match outcome {
         Ok(Ok(result)) => return Some(result),
         Ok(Err(fault)) => fault,
-        Err(panic) => {
-            let message = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("a panic without a message");
-            let reason = format!("the host failed in {}: {message}", export.name);
-            Fault::Check(check(bugcheck::HOST_FAILURE, [0; 4], reason))
-        }
+        Err(panic) => host_failure(export.name, panic.as_ref()),
     };
     thread.stop(fault);
     None
+}
+
+/// What a panic of the host itself becomes: the machine stops, the process goes on.
+pub(crate) fn host_failure(place: &str, panic: &(dyn Any + Send)) -> Fault {
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without a message");
+    let reason = format!("the host failed in {place}: {message}");
+    Fault::Check(check(bugcheck::HOST_FAILURE, [0; 4], reason))
 }

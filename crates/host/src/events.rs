@@ -46,10 +46,15 @@ impl State {
 
     /// The event at `address`.
     pub(crate) fn event(&self, address: u64, routine: &str) -> Result<ObjectId, BugCheck> {
-        self.events.by_address.get(&address).copied().ok_or_else(|| {
-            let reason = format!("{routine} was given {address:#x}, which is no initialised event");
-            bugcheck::verifier(0, address, reason)
-        })
+        self.events
+            .by_address
+            .get(&address)
+            .copied()
+            .ok_or_else(|| {
+                let reason =
+                    format!("{routine} was given {address:#x}, which is no initialised event");
+                bugcheck::verifier(0, address, reason)
+            })
     }
 
     /// Sets or resets an event; gives whether it was signaled.
@@ -60,8 +65,11 @@ impl State {
         routine: &str,
     ) -> Result<bool, BugCheck> {
         let id = self.event(address, routine)?;
-        let previous =
-            if set { self.kernel.set_event(id) } else { self.kernel.reset_event(id) };
+        let previous = if set {
+            self.kernel.set_event(id)
+        } else {
+            self.kernel.reset_event(id)
+        };
         self.show_event(address)?;
         self.wake();
         Ok(previous)
@@ -69,9 +77,12 @@ impl State {
 
     /// Makes the SignalState in the driver's memory what it is in the kernel.
     pub(crate) fn show_event(&mut self, address: u64) -> Result<(), BugCheck> {
-        let Some(&id) = self.events.by_address.get(&address) else { return Ok(()) };
+        let Some(&id) = self.events.by_address.get(&address) else {
+            return Ok(());
+        };
         let signaled = i32::from(self.kernel.event_signaled(id));
-        self.memory.write(address.wrapping_add(SIGNAL_STATE), &signaled.to_le_bytes())
+        self.memory
+            .write(address.wrapping_add(SIGNAL_STATE), &signaled.to_le_bytes())
     }
 
     /// The object that a wait is on: an event, or a thread by its thread object.
@@ -89,8 +100,12 @@ impl State {
     /// The memory in `range` is no longer what it was: `how` says why.
     pub(crate) fn forget_events(&mut self, range: &Range<u64>, how: &str) -> Result<(), BugCheck> {
         let from = range.start.saturating_sub(KEVENT_SIZE - 1);
-        let touched: Vec<_> =
-            self.events.by_address.range(from..range.end).map(|(at, id)| (*at, *id)).collect();
+        let touched: Vec<_> = self
+            .events
+            .by_address
+            .range(from..range.end)
+            .map(|(at, id)| (*at, *id))
+            .collect();
         for (address, id) in touched {
             self.kernel.remove_object(id).map_err(|mut check| {
                 check.reason =

@@ -2,7 +2,10 @@
 //!
 //! Signal handlers belong to the whole process, so they are installed once, and hand on every
 //! signal that is not about driver code to whoever handled it before.
-#![allow(unsafe_code, reason = "installs signal handlers and changes the interrupted context")]
+#![allow(
+    unsafe_code,
+    reason = "installs signal handlers and changes the interrupted context"
+)]
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -16,11 +19,19 @@ use crate::memory::Memory;
 use crate::stack::abandon_address;
 use crate::thread::Thread;
 
-/// The signals that faults arrive as.
-const FAULTS: [i32; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP];
 /// The signal that takes a thread out of driver code once its machine has stopped. Ignored by
 /// default, so that a thread that has just left the machine takes no harm.
 const LEAVE: i32 = libc::SIGURG;
+
+/// The signals that are handled: those that faults arrive as, and [`LEAVE`].
+const SIGNALS: [i32; 6] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGTRAP,
+    LEAVE,
+];
 
 /// What the processor reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,25 +105,28 @@ impl Trap {
     }
 }
 
-/// Who handled each of `FAULTS` before.
-static PREVIOUS: OnceLock<[libc::sigaction; FAULTS.len()]> = OnceLock::new();
+/// Who handled each of `SIGNALS` before.
+static PREVIOUS: OnceLock<[libc::sigaction; SIGNALS.len()]> = OnceLock::new();
 
 /// Installs the handlers, once a process.
 pub(crate) fn install() {
     PREVIOUS.get_or_init(|| {
-        replace(LEAVE, handle_leave as *const () as usize);
-        // Faults cannot happen in driver code before this returns, so that a handler which finds
-        // nothing here is in a fault of somebody else.
-        FAULTS.map(|signal| replace(signal, handle_fault as *const () as usize))
+        SIGNALS.map(|signal| {
+            let fault: Handler = handle_fault;
+            replace(signal, if signal == LEAVE { handle_leave } else { fault })
+        })
     });
 }
 
-fn replace(signal: i32, handler: usize) -> libc::sigaction {
+/// What SA_SIGINFO calls.
+type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+
+fn replace(signal: i32, handler: Handler) -> libc::sigaction {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     let mut previous = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: all zeros is a valid sigaction.
     let new = unsafe { action.assume_init_mut() };
-    new.sa_sigaction = handler;
+    new.sa_sigaction = handler as *const () as usize;
     new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART | libc::SA_NODEFER;
     // SAFETY: both point to valid structures, and the handler has the signature of SA_SIGINFO.
     let result = unsafe { libc::sigaction(signal, action.as_ptr(), previous.as_mut_ptr()) };
@@ -138,19 +152,17 @@ pub(crate) fn interrupt(thread: u64) {
     unsafe { libc::syscall(libc::SYS_tgkill, process, number, LEAVE) };
 }
 
-extern "C" fn handle_leave(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let Some(thread) = Thread::current() else { return };
-    if thread.in_driver() && thread.machine.stopped() {
-        // SAFETY: the kernel passes a valid context to an SA_SIGINFO handler.
-        unsafe { redirect(context.cast()) };
+extern "C" fn handle_leave(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    match Thread::current() {
+        Some(thread) if thread.in_driver() && thread.machine.stopped() => {
+            // SAFETY: the kernel passes a valid context to an SA_SIGINFO handler.
+            unsafe { redirect(context.cast()) };
+        }
+        _ => chain(signal, info, context),
     }
 }
 
-extern "C" fn handle_fault(
-    signal: i32,
-    info: *mut libc::siginfo_t,
-    context: *mut libc::c_void,
-) {
+extern "C" fn handle_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     if let Some(thread) = Thread::current().filter(|thread| thread.in_driver()) {
         let context: *mut libc::ucontext_t = context.cast();
         // SAFETY: the kernel passes a valid context to an SA_SIGINFO handler.
@@ -192,8 +204,11 @@ unsafe fn redirect(context: *mut libc::ucontext_t) {
 
 /// Hands a signal on to whoever handled it before.
 fn chain(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let place = FAULTS.iter().position(|&fault| fault == signal);
-    let previous = PREVIOUS.get().zip(place).map(|(previous, place)| previous[place]);
+    let place = SIGNALS.iter().position(|&handled| handled == signal);
+    let previous = PREVIOUS
+        .get()
+        .zip(place)
+        .map(|(previous, place)| previous[place]);
     match previous {
         Some(action)
             if action.sa_sigaction != libc::SIG_DFL && action.sa_sigaction != libc::SIG_IGN =>
@@ -204,13 +219,14 @@ fn chain(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
                 let handler: extern "C" fn(i32) = unsafe { std::mem::transmute(handler) };
                 handler(signal);
             } else {
-                type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
                 let handler = action.sa_sigaction as *const ();
                 // SAFETY: with SA_SIGINFO the previous handler takes these three.
                 let handler: Handler = unsafe { std::mem::transmute(handler) };
                 handler(signal, info, context);
             }
         }
+        // Without a handler this one is ignored.
+        _ if signal == LEAVE => {}
         _ => {
             let default = MaybeUninit::<libc::sigaction>::zeroed();
             // SAFETY: all zeros is SIG_DFL; the instruction then faults again and ends the process.
@@ -234,14 +250,19 @@ impl AlternateStack {
     /// When the process has no memory for it.
     pub(crate) fn install() -> Self {
         let mapping = Mapping::reserve(Self::SIZE).expect("memory for a signal stack");
-        mapping.protect(0..Self::SIZE, Access::ReadWrite).expect("memory for a signal stack");
+        mapping
+            .protect(0..Self::SIZE, Access::ReadWrite)
+            .expect("memory for a signal stack");
         let new = libc::stack_t {
             ss_sp: mapping.base() as *mut libc::c_void,
             ss_flags: 0,
             ss_size: Self::SIZE,
         };
-        let mut previous =
-            libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+        let mut previous = libc::stack_t {
+            ss_sp: std::ptr::null_mut(),
+            ss_flags: libc::SS_DISABLE,
+            ss_size: 0,
+        };
         // SAFETY: the memory belongs to this value, which takes it away again before it goes.
         let result = unsafe { libc::sigaltstack(&raw const new, &raw mut previous) };
         assert_eq!(result, 0, "a signal stack can be set");

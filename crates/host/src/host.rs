@@ -34,7 +34,10 @@ impl Host {
     /// # Errors
     /// When the image cannot be loaded, a routine of the driver fails, or the machine bug-checks.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        Ok(Self { driver: pnp::start(options)?, surprised: false })
+        Ok(Self {
+            driver: pnp::start(options)?,
+            surprised: false,
+        })
     }
 
     /// Opens the device from a process of its own.
@@ -53,7 +56,9 @@ impl Host {
     pub fn open_as(&self, process: u64) -> Result<File, HostError> {
         let machine = &self.driver.machine;
         if !machine.lock().framework.has_name() {
-            return Err(HostError::Open { status: status::OBJECT_NAME_NOT_FOUND });
+            return Err(HostError::Open {
+                status: status::OBJECT_NAME_NOT_FOUND,
+            });
         }
         let (file, irp) = machine.system_call(process, "IRP_MJ_CREATE", move |thread| {
             let (file, irp) = {
@@ -73,9 +78,16 @@ impl Host {
             machine.system_call(process, "the end of a file object", move |thread| {
                 thread.discard_file(file)
             })?;
-            return Err(HostError::Open { status: completion.status });
+            return Err(HostError::Open {
+                status: completion.status,
+            });
         }
-        Ok(File { machine: Arc::clone(machine), id: file, process, open: true })
+        Ok(File {
+            machine: Arc::clone(machine),
+            id: file,
+            process,
+            open: true,
+        })
     }
 
     /// What the driver has printed so far.
@@ -106,7 +118,13 @@ impl Host {
     /// otherwise as every call.
     pub fn stop(self) -> Result<StopReport, HostError> {
         let machine = &self.driver.machine;
-        let open = machine.lock().io.files.values().filter(|file| !file.cleaned).count();
+        let open = machine
+            .lock()
+            .io
+            .files
+            .values()
+            .filter(|file| !file.cleaned)
+            .count();
         if open > 0 && !machine.stopped() {
             return Err(HostError::FilesOpen { open });
         }
@@ -175,7 +193,11 @@ impl File {
         output_length: usize,
     ) -> Result<Pending, HostError> {
         let (file, process) = (self.id, self.process);
-        let major = Major::Control { code, input: input.len(), output: output_length };
+        let major = Major::Control {
+            code,
+            input: input.len(),
+            output: output_length,
+        };
         let what = format!("the dispatch of IOCTL {code:#x}");
         let irp = self.machine.system_call(process, &what, move |thread| {
             let irp = thread.lock().add_irp(file, major, &input)?;
@@ -185,10 +207,19 @@ impl File {
             Ok(irp)
         })?;
         // Without memory for the system buffer the I/O manager fails the request itself.
-        let refused = Completion { status: status::INSUFFICIENT_RESOURCES, information: 0 };
+        let refused = Completion {
+            status: status::INSUFFICIENT_RESOURCES,
+            information: 0,
+        };
         let result = irp.is_none().then(|| (refused, Vec::new()));
         let machine = Arc::clone(&self.machine);
-        Ok(Pending { machine, irp: irp.unwrap_or(0), code, process, result: Mutex::new(result) })
+        Ok(Pending {
+            machine,
+            irp: irp.unwrap_or(0),
+            code,
+            process,
+            result: Mutex::new(result),
+        })
     }
 
     /// Closes the handle: IRP_MJ_CLEANUP now, IRP_MJ_CLOSE when no request is left.
@@ -204,12 +235,13 @@ impl File {
             return Ok(());
         }
         let file = self.id;
-        self.machine.system_call(self.process, "IRP_MJ_CLEANUP", move |thread: &Thread| {
-            if thread.dispatch_cleanup(file)? {
-                thread.dispatch_close(file)?;
-            }
-            Ok(())
-        })
+        self.machine
+            .system_call(self.process, "IRP_MJ_CLEANUP", move |thread: &Thread| {
+                if thread.dispatch_cleanup(file)? {
+                    thread.dispatch_close(file)?;
+                }
+                Ok(())
+            })
     }
 }
 
@@ -242,7 +274,9 @@ impl Pending {
             return Ok(result.clone());
         }
         let what = format!("IOCTL {:#x}", self.code);
-        let done = self.machine.await_state(timeout, &what, |state| state.take_completed(self.irp));
+        let done = self
+            .machine
+            .await_state(timeout, &what, |state| state.take_completed(self.irp));
         let done = done?;
         *result = Some(done.clone());
         Ok(done)
@@ -254,7 +288,10 @@ impl Pending {
     /// As every call.
     pub fn cancel(&self) -> Result<(), HostError> {
         let irp = self.irp;
-        self.machine.system_call(self.process, "CancelIoEx", move |thread| thread.cancel_irp(irp))
+        self.machine
+            .system_call(self.process, "CancelIoEx", move |thread| {
+                thread.cancel_irp(irp)
+            })
     }
 }
 

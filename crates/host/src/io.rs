@@ -75,7 +75,12 @@ impl Io {
     /// Adds a file that is being opened.
     pub(crate) fn add_file(&mut self, process: u64) -> u64 {
         let id = self.number();
-        let file = OpenFile { object: None, process, outstanding: 0, cleaned: false };
+        let file = OpenFile {
+            object: None,
+            process,
+            outstanding: 0,
+            cleaned: false,
+        };
         self.files.insert(id, file);
         id
     }
@@ -112,8 +117,13 @@ impl State {
             None
         } else {
             // Beyond the input the buffer holds whatever the pool held: not zeros.
-            let request = Request { zeroed: false, ..Request::system(size, BUFFER_TAG) };
-            let Some(at) = self.memory.pool.allocate(request) else { return Ok(None) };
+            let request = Request {
+                zeroed: false,
+                ..Request::system(size, BUFFER_TAG)
+            };
+            let Some(at) = self.memory.pool.allocate(request) else {
+                return Ok(None);
+            };
             self.memory.write(at, input)?;
             Some(at)
         };
@@ -141,7 +151,9 @@ impl State {
         id: u64,
         completion: Completion,
     ) -> Result<Option<u64>, BugCheck> {
-        let Some(irp) = self.io.irps.get_mut(&id) else { return Ok(None) };
+        let Some(irp) = self.io.irps.get_mut(&id) else {
+            return Ok(None);
+        };
         let buffer = irp.buffer.take();
         let (file, major, orphaned) = (irp.file, irp.major, irp.orphaned);
         let mut output = Vec::new();
@@ -149,7 +161,9 @@ impl State {
             if let Major::Control { output: room, .. } = major
                 && !status::is_error(completion.status)
             {
-                output = self.memory.read_bytes(buffer, completion.information.min(room))?;
+                output = self
+                    .memory
+                    .read_bytes(buffer, completion.information.min(room))?;
             }
             let freed = self.memory.pool.free(buffer);
             freed.map_err(|error| free_error(&self.memory, buffer, &error))?;
@@ -160,7 +174,9 @@ impl State {
             irp.request = None;
             irp.done = Some((completion, output));
         }
-        let Some(entry) = self.io.files.get_mut(&file) else { return Ok(None) };
+        let Some(entry) = self.io.files.get_mut(&file) else {
+            return Ok(None);
+        };
         entry.outstanding -= 1;
         Ok((entry.cleaned && entry.outstanding == 0).then_some(file))
     }

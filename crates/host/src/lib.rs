@@ -22,53 +22,59 @@
 mod options;
 mod report;
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod apcs;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod bindings;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod bugcheck;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod dispatch;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod events;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod exports;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod faults;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod host;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod image;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod io;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod kmdf;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod machine;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod mapping;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod memory;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod objects;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod pnp;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod pool_errors;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod spawn;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod stack;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod status;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod thread;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod workers;
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+mod unsupported;
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use host::{File, Host, Pending};
 pub use options::Options;
 pub use report::{
     BugCheckReport, Completion, HostError, Leak, NoAnswer, StartError, StopReport, ThreadReport,
 };
-
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod supported {
-    pub use crate::host::{File, Host, Pending};
-}
-
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-mod unsupported;
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 pub use unsupported::{File, Host, Pending};
-
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub use supported::{File, Host, Pending};
-
-macro_rules! on_x64_linux {
-    ($($module:ident),* $(,)?) => {
-        $(
-            #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-            mod $module;
-        )*
-    };
-}
-
-on_x64_linux!(
-    apcs,
-    bindings,
-    bugcheck,
-    dispatch,
-    events,
-    exports,
-    faults,
-    host,
-    image,
-    io,
-    kmdf,
-    machine,
-    mapping,
-    memory,
-    objects,
-    pnp,
-    pool_errors,
-    stack,
-    status,
-    thread,
-    workers,
-);

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use apclab_model::kernel::{Baseline, BugCheck, EventKind, Kernel, ObjectId, ThreadId};
+use apclab_model::kernel::{BugCheck, EventKind, Kernel, ObjectId, ThreadId};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::Options;
 use crate::apcs::Apcs;
 use crate::bindings::Libraries;
-use crate::dispatch::Fault;
 use crate::events::Events;
 use crate::faults;
 use crate::image::Image;
@@ -23,10 +23,9 @@ use crate::mapping::Mapping;
 use crate::memory::{Memory, Pool};
 use crate::objects::Objects;
 use crate::report::{BugCheckReport, HostError, NoAnswer, ThreadReport};
-use crate::stack::{KernelStack, Thunks};
-use crate::thread::{Shared, Thread};
+use crate::stack::Thunks;
+use crate::thread::Shared;
 use crate::workers::Workers;
-use crate::Options;
 
 /// The process id of the System process, in which drivers' threads run.
 pub(crate) const SYSTEM_PROCESS: u64 = 4;
@@ -52,9 +51,11 @@ pub(crate) struct State {
     pub(crate) thread_type: (u64, u64),
     report: Option<BugCheckReport>,
     /// How many OS threads belong to the machine.
-    running: usize,
+    pub(crate) running: usize,
     /// How many threads the driver has created.
     pub(crate) created: u64,
+    /// The most that a thread has used of its kernel stack, in bytes.
+    pub(crate) deepest_stack: usize,
 }
 
 impl State {
@@ -100,7 +101,7 @@ pub(crate) struct Machine {
     /// Addresses for objects that the driver must not look into: a use faults.
     opaque: Mapping,
     next_opaque: AtomicU64,
-    next_thread: AtomicU64,
+    pub(crate) next_thread: AtomicU64,
     pub(crate) started: Instant,
     /// How many processors the machine has: as many as the process may use.
     pub(crate) processors: u64,
@@ -108,7 +109,9 @@ pub(crate) struct Machine {
 
 impl std::fmt::Debug for Machine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Machine").field("stopped", &self.stopped()).finish_non_exhaustive()
+        f.debug_struct("Machine")
+            .field("stopped", &self.stopped())
+            .finish_non_exhaustive()
     }
 }
 
@@ -141,6 +144,7 @@ impl Machine {
             report: None,
             running: 0,
             created: 0,
+            deepest_stack: 0,
         };
         Ok(Arc::new(Self {
             state: Mutex::new(state),
@@ -176,7 +180,10 @@ impl Machine {
     /// After some 67 million objects.
     pub(crate) fn opaque(&self) -> u64 {
         let offset = self.next_opaque.fetch_add(64, Ordering::Relaxed);
-        assert!(offset < Self::OPAQUE as u64, "the addresses for opaque objects are used up");
+        assert!(
+            offset < Self::OPAQUE as u64,
+            "the addresses for opaque objects are used up"
+        );
         self.opaque.base() as u64 + offset
     }
 
@@ -212,7 +219,10 @@ impl Machine {
 
     /// The name of the export at `export`, which a thread called last.
     fn routine(&self, export: u64) -> String {
-        self.thunks.name_of(export).unwrap_or("nothing yet").to_owned()
+        self.thunks
+            .name_of(export)
+            .unwrap_or("nothing yet")
+            .to_owned()
     }
 
     /// The report that nothing came of `awaited`.
@@ -229,87 +239,6 @@ impl Machine {
             requests: state.io.outstanding(),
             threads: state.threads.values().filter(busy).map(report).collect(),
         }))
-    }
-
-    /// Starts a thread. `body` runs on it; afterwards the thread ends in the kernel's books.
-    ///
-    /// Gives the address of its thread object, which has one reference for the running thread.
-    pub(crate) fn spawn(
-        self: &Arc<Self>,
-        kind: &str,
-        process: u64,
-        baseline: Baseline,
-        system: bool,
-        body: impl FnOnce(&Thread) -> Result<(), Fault> + Send + 'static,
-    ) -> std::io::Result<u64> {
-        let stack = KernelStack::new()?;
-        let number = self.next_thread.fetch_add(1, Ordering::Relaxed) * 4;
-        let name = format!("{kind} {number}");
-        let shared = Arc::new(Shared {
-            name: name.clone(),
-            number,
-            process: AtomicU64::new(process),
-            object: self.opaque(),
-            wake: Condvar::new(),
-            asleep: AtomicBool::new(false),
-            last: AtomicU64::new(0),
-            system: AtomicU64::new(0),
-            serving: AtomicBool::new(false),
-        });
-        let object = shared.object;
-        let id = {
-            let mut state = self.lock();
-            let id = state.kernel.create_thread(baseline);
-            let ended = state.kernel.create_event(EventKind::Notification, false);
-            state.objects.add_thread(object, id, ended, name.clone());
-            state.threads.insert(id, Arc::clone(&shared));
-            state.running += 1;
-            id
-        };
-        let machine = Arc::clone(self);
-        let main = move || {
-            let keeper = Arc::clone(&machine);
-            Thread::run(machine, id, shared, stack, system, |thread| {
-                let outcome = body(thread);
-                let outcome = match outcome {
-                    Ok(()) | Err(Fault::Exit) => thread.end(),
-                    Err(fault) => Err(fault),
-                };
-                if let Err(fault) = outcome {
-                    thread.stop(fault);
-                }
-            });
-            keeper.thread_has_ended(id, object);
-        };
-        // The outcome of the thread is in the machine's state; nobody joins it.
-        if let Err(error) = std::thread::Builder::new().name(name).spawn(main) {
-            self.thread_has_ended(id, object);
-            return Err(error);
-        }
-        Ok(object)
-    }
-
-    fn thread_has_ended(&self, id: ThreadId, object: u64) {
-        let mut state = self.lock();
-        state.threads.remove(&id);
-        if !self.stopped() {
-            if !state.ended.contains(&id)
-                && let Err(check) = state.kernel.end_thread(id).map(drop)
-            {
-                self.bug_check(&mut state, check, None);
-            }
-            state.ended.remove(&id);
-            if !self.stopped() {
-                let state = &mut *state;
-                state.objects.thread_ended(object, &mut state.kernel);
-                if let Err(check) = state.objects.dereference(object, &mut state.kernel) {
-                    self.bug_check(state, check, None);
-                }
-            }
-        }
-        state.running -= 1;
-        state.wake();
-        self.callers.notify_all();
     }
 
     /// Waits until `done` gives something, the machine stops, or `deadline` passes.
@@ -334,17 +263,6 @@ impl Machine {
                     None if self.stopped() => Err(state.error()),
                     None => Err(self.no_answer(&state, timeout, awaited)),
                 };
-            }
-        }
-    }
-
-    /// Waits until every OS thread of a machine that has been switched off is gone.
-    pub(crate) fn await_threads(&self) {
-        let deadline = Instant::now() + self.options.answer_deadline;
-        let mut state = self.lock();
-        while state.running > 0 {
-            if self.callers.wait_until(&mut state, deadline).timed_out() {
-                break;
             }
         }
     }

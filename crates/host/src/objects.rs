@@ -35,9 +35,16 @@ pub(crate) struct Objects {
 const KERNEL_HANDLE: u64 = 0xFFFF_FFFF_8000_0000;
 
 impl Objects {
-    /// Adds a thread's object, with the reference of the running thread.
+    /// Adds a thread's object, with the references of the running thread and of its creator: the
+    /// thread may have ended before its creator has looked at the object.
     pub(crate) fn add_thread(&mut self, object: u64, id: ThreadId, ended: ObjectId, name: String) {
-        let thread = ThreadObject { id, ended, name, running: true, references: 1 };
+        let thread = ThreadObject {
+            id,
+            ended,
+            name,
+            running: true,
+            references: 2,
+        };
         self.threads.insert(object, thread);
     }
 
@@ -62,7 +69,11 @@ impl Objects {
     /// Opens a handle to the object. `kernel`: in the kernel's own table.
     pub(crate) fn open(&mut self, object: u64, kernel: bool) -> u64 {
         self.next_handle += 4;
-        let value = if kernel { KERNEL_HANDLE + self.next_handle } else { self.next_handle };
+        let value = if kernel {
+            KERNEL_HANDLE + self.next_handle
+        } else {
+            self.next_handle
+        };
         if let Some(thread) = self.threads.get_mut(&object) {
             thread.references += 1;
         }
@@ -90,7 +101,10 @@ impl Objects {
 
     /// `ObfReferenceObject`.
     pub(crate) fn reference(&mut self, object: u64) -> Result<u64, BugCheck> {
-        let thread = self.threads.get_mut(&object).ok_or_else(|| unknown(object))?;
+        let thread = self
+            .threads
+            .get_mut(&object)
+            .ok_or_else(|| unknown(object))?;
         thread.references += 1;
         Ok(thread.references)
     }
@@ -98,7 +112,10 @@ impl Objects {
     /// `ObfDereferenceObject`: the last one frees the object.
     pub(crate) fn dereference(&mut self, object: u64, kernel: &mut Kernel) -> Result<(), BugCheck> {
         let handles = self.handles_to(object);
-        let thread = self.threads.get_mut(&object).ok_or_else(|| unknown(object))?;
+        let thread = self
+            .threads
+            .get_mut(&object)
+            .ok_or_else(|| unknown(object))?;
         thread.references -= 1;
         if thread.references < handles + u64::from(thread.running) {
             let reason = format!(
@@ -106,7 +123,11 @@ impl Objects {
                 thread.name
             );
             let parameters = [0, object, 2, thread.references];
-            return Err(bugcheck::check(bugcheck::REFERENCE_BY_POINTER, parameters, reason));
+            return Err(bugcheck::check(
+                bugcheck::REFERENCE_BY_POINTER,
+                parameters,
+                reason,
+            ));
         }
         if thread.references == 0 {
             kernel.remove_object(thread.ended).map_err(|mut check| {
@@ -120,7 +141,10 @@ impl Objects {
     }
 
     fn handles_to(&self, object: u64) -> u64 {
-        self.handles.values().filter(|handle| handle.object == object).count() as u64
+        self.handles
+            .values()
+            .filter(|handle| handle.object == object)
+            .count() as u64
     }
 
     /// What the driver has left behind.
@@ -129,16 +153,24 @@ impl Objects {
         for (value, handle) in &self.handles {
             let object = self.threads.get(&handle.object);
             let object = object.map_or_else(String::new, |thread| thread.name.clone());
-            leaks.push(Leak::Handle { value: *value, object });
+            leaks.push(Leak::Handle {
+                value: *value,
+                object,
+            });
         }
         for (address, thread) in &self.threads {
             if thread.running && driver_thread(&thread.name) {
-                leaks.push(Leak::Thread { name: thread.name.clone() });
+                leaks.push(Leak::Thread {
+                    name: thread.name.clone(),
+                });
             }
             let accounted = self.handles_to(*address) + u64::from(thread.running);
             let count = thread.references - accounted;
             if count > 0 {
-                leaks.push(Leak::References { object: thread.name.clone(), count });
+                leaks.push(Leak::References {
+                    object: thread.name.clone(),
+                    count,
+                });
             }
         }
         leaks

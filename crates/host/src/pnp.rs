@@ -45,11 +45,14 @@ pub(crate) fn start(options: Options) -> Result<Driver, StartError> {
     let entry = image.entry();
     drop(machine.image.set(image));
 
-    let objects = machine
-        .system_call(SYSTEM_PROCESS, "the driver object", |thread| driver_object(&thread.machine))?;
+    let objects = machine.system_call(SYSTEM_PROCESS, "the driver object", |thread| {
+        driver_object(&thread.machine)
+    })?;
     let (object, path) = objects;
     let driver = Driver { machine, object };
-    let result = driver.entry(entry, path).and_then(|()| driver.start_device());
+    let result = driver
+        .entry(entry, path)
+        .and_then(|()| driver.start_device());
     if result.is_err() {
         let mut state = driver.machine.lock();
         driver.machine.halt(&mut state);
@@ -59,7 +62,10 @@ pub(crate) fn start(options: Options) -> Result<Driver, StartError> {
 
 /// Makes the driver object and the registry path, which the entry point is given.
 fn driver_object(machine: &Machine) -> Result<(u64, u64), Fault> {
-    let units: Vec<u8> = REGISTRY_PATH.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let units: Vec<u8> = REGISTRY_PATH
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     let buffer = machine.give(&units)?;
     let length = u16::try_from(units.len()).unwrap_or(0).to_le_bytes();
     let mut string = [0; 16];
@@ -84,7 +90,11 @@ impl Driver {
         work: impl FnOnce(&Thread) -> Result<i32, Fault> + Send + 'static,
     ) -> Result<(), StartError> {
         let status = self.machine.system_call(SYSTEM_PROCESS, step, work)?;
-        if status::is_success(status) { Ok(()) } else { Err(StartError::Status { step, status }) }
+        if status::is_success(status) {
+            Ok(())
+        } else {
+            Err(StartError::Status { step, status })
+        }
     }
 
     fn entry(&self, entry: u64, path: u64) -> Result<(), StartError> {
@@ -105,9 +115,9 @@ impl Driver {
         if let Err(error) = self.step("EvtDriverDeviceAdd", Thread::add_device) {
             return Err(self.undo(&[], error));
         }
-        if let Err(error) =
-            self.step("EvtDevicePrepareHardware", |thread| thread.power(Power::PrepareHardware))
-        {
+        if let Err(error) = self.step("EvtDevicePrepareHardware", |thread| {
+            thread.power(Power::PrepareHardware)
+        }) {
             return Err(self.undo(&[Power::ReleaseHardware], error));
         }
         let entered = self.step("EvtDeviceD0Entry", |thread| {
@@ -124,8 +134,9 @@ impl Driver {
             thread.set_working(true)?;
             Ok(status::SUCCESS)
         })?;
-        let initialised = self
-            .step("EvtDeviceSelfManagedIoInit", |thread| thread.power(Power::SelfManagedIoInit));
+        let initialised = self.step("EvtDeviceSelfManagedIoInit", |thread| {
+            thread.power(Power::SelfManagedIoInit)
+        });
         if let Err(error) = initialised {
             let undo = [
                 Power::D0ExitPreInterruptsDisabled,
@@ -144,7 +155,10 @@ impl Driver {
         if let StartError::Failed(_) = error {
             return error;
         }
-        let undone = self.power_all(callbacks).and_then(|()| self.unload()).map(drop);
+        let undone = self
+            .power_all(callbacks)
+            .and_then(|()| self.unload())
+            .map(drop);
         undone.err().map_or(error, StartError::Failed)
     }
 
@@ -161,11 +175,15 @@ impl Driver {
     /// Asks the driver whether the device may be removed.
     pub(crate) fn query_remove(&self) -> Result<(), HostError> {
         let query = |thread: &Thread| thread.power(Power::QueryRemove);
-        let answer = self.machine.system_call(SYSTEM_PROCESS, "EvtDeviceQueryRemove", query)?;
+        let answer = self
+            .machine
+            .system_call(SYSTEM_PROCESS, "EvtDeviceQueryRemove", query)?;
         if status::is_success(answer) {
             return Ok(());
         }
-        Err(HostError::Unload(format!("EvtDeviceQueryRemove refused with {answer:#010x}")))
+        Err(HostError::Unload(format!(
+            "EvtDeviceQueryRemove refused with {answer:#010x}"
+        )))
     }
 
     /// Takes the device out of D0: no new requests, and those that the driver has end first.
@@ -174,15 +192,18 @@ impl Driver {
             self.power_all(&[Power::SurpriseRemoval])?;
         }
         self.power_all(&[Power::SelfManagedIoSuspend])?;
-        self.machine.system_call(SYSTEM_PROCESS, "the end of the requests", Thread::purge)?;
+        self.machine
+            .system_call(SYSTEM_PROCESS, "the end of the requests", Thread::purge)?;
         let timeout = self.machine.options.answer_deadline;
-        self.machine.await_state(timeout, "the requests that the driver has", |state| {
-            (!state.io.any_outstanding()).then_some(())
-        })?;
+        self.machine
+            .await_state(timeout, "the requests that the driver has", |state| {
+                (!state.io.any_outstanding()).then_some(())
+            })?;
         self.power_all(&[Power::D0ExitPreInterruptsDisabled])?;
-        self.machine.system_call(SYSTEM_PROCESS, "the end of the queues", |thread| {
-            thread.set_working(false)
-        })?;
+        self.machine
+            .system_call(SYSTEM_PROCESS, "the end of the queues", |thread| {
+                thread.set_working(false)
+            })?;
         self.power_all(&[
             Power::D0Exit,
             Power::ReleaseHardware,
@@ -194,17 +215,22 @@ impl Driver {
     /// Deletes the device, unloads the driver and looks for what it left.
     pub(crate) fn unload(&self) -> Result<StopReport, HostError> {
         let remove = Thread::remove_device;
-        self.machine.system_call(SYSTEM_PROCESS, "the deletion of the device", remove)?;
+        self.machine
+            .system_call(SYSTEM_PROCESS, "the deletion of the device", remove)?;
         let object = self.object;
-        let had = self.machine.system_call(SYSTEM_PROCESS, "DriverUnload", move |thread| {
-            let unload = thread.lock().memory.read_u64(object + DRIVER_UNLOAD)?;
-            if unload != 0 {
-                thread.call(unload, &[object])?;
-            }
-            Ok(unload != 0)
-        })?;
+        let had = self
+            .machine
+            .system_call(SYSTEM_PROCESS, "DriverUnload", move |thread| {
+                let unload = thread.lock().memory.read_u64(object + DRIVER_UNLOAD)?;
+                if unload != 0 {
+                    thread.call(unload, &[object])?;
+                }
+                Ok(unload != 0)
+            })?;
         if !had {
-            return Err(HostError::Unload("the driver has no DriverUnload routine".to_owned()));
+            return Err(HostError::Unload(
+                "the driver has no DriverUnload routine".to_owned(),
+            ));
         }
         if !self.machine.lock().framework.unloaded {
             let reason = "the driver's unload routine did not call the framework's".to_owned();
@@ -230,11 +256,14 @@ impl Driver {
             return Err(HostError::Leaks(leaks));
         }
         if state.framework.globals.is_some() {
-            return Err(HostError::Unload("WdfVersionUnbind was not called".to_owned()));
+            return Err(HostError::Unload(
+                "WdfVersionUnbind was not called".to_owned(),
+            ));
         }
         Ok(StopReport {
             allocations: state.memory.pool.requests,
             threads: state.created,
+            deepest_stack: state.deepest_stack,
             log: state.log.clone(),
         })
     }

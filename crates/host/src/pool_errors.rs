@@ -16,7 +16,10 @@ pub(crate) fn free_error(memory: &Memory, address: u64, error: &FreeError) -> Bu
         FreeError::NotAllocated => check(
             bugcheck::BAD_POOL_CALLER,
             [0x46, address, 0, 0],
-            format!("{} was freed, which is no allocation", memory.describe(address)),
+            format!(
+                "{} was freed, which is no allocation",
+                memory.describe(address)
+            ),
         ),
         FreeError::Corrupted(distance) => check(
             bugcheck::SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION,

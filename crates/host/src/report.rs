@@ -151,6 +151,8 @@ pub struct StopReport {
     pub allocations: u64,
     /// How many threads it created, all of which ended.
     pub threads: u64,
+    /// The most that any thread used of its kernel stack of 24 KB, in bytes.
+    pub deepest_stack: usize,
     /// What it printed.
     pub log: Vec<String>,
 }

@@ -37,7 +37,10 @@ pub(crate) const fn word(status: i32) -> u64 {
 }
 
 /// The status in the result register of a function.
-#[allow(clippy::cast_possible_truncation, reason = "the upper half of the register is undefined")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the upper half of the register is undefined"
+)]
 pub(crate) const fn from_word(word: u64) -> i32 {
     (word as u32).cast_signed()
 }

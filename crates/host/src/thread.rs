@@ -1,5 +1,8 @@
 //! A thread that runs driver code: its two stacks, its place in the kernel, its APCs and waits.
-#![allow(unsafe_code, reason = "installs the thread's block and calls driver code")]
+#![allow(
+    unsafe_code,
+    reason = "installs the thread's block and calls driver code"
+)]
 
 use std::cell::{Cell, UnsafeCell};
 use std::sync::Arc;
@@ -84,11 +87,18 @@ impl Thread {
             system,
         };
         let alternate = faults::AlternateStack::install();
-        thread.machine.lock().memory.add_stack(&thread.stack.usable());
+        thread
+            .machine
+            .lock()
+            .memory
+            .add_stack(&thread.stack.usable());
         // SAFETY: the block is boxed and lives until it is taken away below.
         unsafe { stack::install(thread.block.get()) };
         CURRENT.set(&raw const thread);
-        thread.shared.system.store(faults::this_thread(), Ordering::SeqCst);
+        thread
+            .shared
+            .system
+            .store(faults::this_thread(), Ordering::SeqCst);
         let result = body(&thread);
         thread.shared.system.store(0, Ordering::SeqCst);
         CURRENT.set(std::ptr::null());
@@ -97,7 +107,9 @@ impl Thread {
         let usable = thread.stack.usable();
         let mut state = thread.machine.lock();
         if let Err(check) = state.forget_events(&usable, "on a stack that is gone") {
-            thread.machine.bug_check(&mut state, check, Some(&thread.shared));
+            thread
+                .machine
+                .bug_check(&mut state, check, Some(&thread.shared));
         }
         state.memory.remove_stack(&usable);
         drop(state);
@@ -133,7 +145,9 @@ impl Thread {
 
     /// Serves a call of the driver.
     pub(crate) fn serve(&self, export: &Export, arguments: &Arguments) -> Result<u64, Fault> {
-        self.shared.last.store(std::ptr::from_ref(export) as u64, Ordering::Relaxed);
+        self.shared
+            .last
+            .store(std::ptr::from_ref(export) as u64, Ordering::Relaxed);
         if self.machine.stopped() {
             return Err(Fault::Stopped);
         }
@@ -144,7 +158,11 @@ impl Thread {
         if export.delivers {
             drop(self.deliver(self.lock())?);
         }
-        if self.machine.stopped() { Err(Fault::Stopped) } else { Ok(result) }
+        if self.machine.stopped() {
+            Err(Fault::Stopped)
+        } else {
+            Ok(result)
+        }
     }
 
     /// The name of the export that this thread called last.
@@ -156,7 +174,8 @@ impl Thread {
     /// Records why this thread's driver code does not go on.
     pub(crate) fn stop(&self, fault: Fault) {
         if let Fault::Check(check) = fault {
-            self.machine.bug_check(&mut self.lock(), check, Some(&self.shared));
+            self.machine
+                .bug_check(&mut self.lock(), check, Some(&self.shared));
         }
     }
 
@@ -179,9 +198,15 @@ impl Thread {
         // check. Exports that may abandon the call leave nothing to drop above it.
         let result = unsafe { stack::call(target, &words) };
         self.depth.set(self.depth.get() - 1);
-        self.shared.serving.store(self.depth.get() > 0, Ordering::SeqCst);
+        self.shared
+            .serving
+            .store(self.depth.get() > 0, Ordering::SeqCst);
         if let Some(result) = result {
-            return if self.machine.stopped() { Err(Fault::Stopped) } else { Ok(result) };
+            return if self.machine.stopped() {
+                Err(Fault::Stopped)
+            } else {
+                Ok(result)
+            };
         }
         match self.trap.take() {
             Some(trap) => {
@@ -198,6 +223,13 @@ impl Thread {
         }
     }
 
+    /// Notes how much of the kernel stack has been used so far.
+    pub(crate) fn measure_stack(&self) {
+        let mut state = self.lock();
+        let used = self.stack.used();
+        state.deepest_stack = state.deepest_stack.max(used);
+    }
+
     /// Runs every APC that this thread may take at this moment.
     pub(crate) fn deliver<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>, Fault> {
         while state.kernel.deliverable(self.id).is_some() {
@@ -207,7 +239,9 @@ impl Thread {
     }
 
     fn deliver_one<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>, Fault> {
-        let Some((id, _)) = state.kernel.begin_delivery(self.id) else { return Ok(state) };
+        let Some((id, _)) = state.kernel.begin_delivery(self.id) else {
+            return Ok(state);
+        };
         let routines = state.begin_apc(id)?;
         drop(state);
         // The kernel routine may change the normal routine and its three arguments.

@@ -29,7 +29,12 @@ struct Job {
 impl Machine {
     /// Sends IRP_MJ_CLOSE for a file, in the context of its process.
     pub(crate) fn begin_close(self: &Arc<Self>, file: u64) {
-        let process = self.lock().io.files.get(&file).map_or(0, |file| file.process);
+        let process = self
+            .lock()
+            .io
+            .files
+            .get(&file)
+            .map_or(0, |file| file.process);
         let begun = self.begin_system_call(process, move |thread| {
             thread.dispatch_close(file)?;
             Ok(Box::new(|| ()))
@@ -98,7 +103,10 @@ impl Machine {
         let work: Work = Box::new(move |thread| {
             let (before, irql) = {
                 let state = thread.lock();
-                (state.kernel.counters(thread.id), state.kernel.irql(thread.id))
+                (
+                    state.kernel.counters(thread.id),
+                    state.kernel.irql(thread.id),
+                )
             };
             let done = work(thread)?;
             let state = thread.deliver(thread.lock())?;
@@ -107,20 +115,29 @@ impl Machine {
         });
         let idle = self.workers.idle.lock().pop();
         let work = match idle {
-            Some(jobs) => match jobs.send(Job { process, work, jobs: jobs.clone() }) {
+            Some(jobs) => match jobs.send(Job {
+                process,
+                work,
+                jobs: jobs.clone(),
+            }) {
                 Ok(()) => return Ok(()),
                 Err(mpsc::SendError(unsent)) => unsent.work,
             },
             None => work,
         };
         let (jobs, received) = mpsc::channel();
-        let first = Job { process, work, jobs };
+        let first = Job {
+            process,
+            work,
+            jobs,
+        };
         let machine = Arc::clone(self);
-        self.spawn("user thread", process, Baseline::default(), false, move |thread| {
-            work_off(&machine, thread, first, &received)
-        })
-        .map(drop)
-        .map_err(|error| HostError::Resources(error.to_string()))
+        let run = move |thread: &Thread| work_off(&machine, thread, first, &received);
+        let object = self
+            .spawn("user thread", process, Baseline::default(), false, run)
+            .map_err(|error| HostError::Resources(error.to_string()))?;
+        self.release_thread(object);
+        Ok(())
     }
 }
 
@@ -131,7 +148,12 @@ fn work_off(
     received: &mpsc::Receiver<Job>,
 ) -> Result<(), Fault> {
     let mut next = Some(first);
-    while let Some(Job { process, work, jobs }) = next.take() {
+    while let Some(Job {
+        process,
+        work,
+        jobs,
+    }) = next.take()
+    {
         thread.shared.process.store(process, Ordering::Relaxed);
         let done = work(thread)?;
         if machine.stopped() {
@@ -142,6 +164,7 @@ fn work_off(
         if machine.stopped() {
             machine.workers.dismiss();
         }
+        thread.measure_stack();
         done();
         next = received.recv().ok();
     }

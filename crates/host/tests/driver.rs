@@ -280,21 +280,73 @@ fn misuse_of_the_pool_is_found() {
         (
             2,
             0x50,
-            "0 bytes into 48 bytes of freed pool with tag 'Fixt'",
+            "0 bytes into 96 bytes of freed pool with tag 'Fixt'",
         ),
         (
             3,
             0x50,
-            "0 bytes past the end of 48 bytes of pool with tag 'Fixt'",
+            "0 bytes past the end of 96 bytes of pool with tag 'Fixt'",
         ),
         (4, 0xC2, "was freed with tag 'xxxx'"),
+        (5, 0x139, "was freed while it was in a thread's queue"),
     ] {
         let fixture = Fixture::new();
         let host = fixture.start();
-        let (found, _, _, text) = bug_check(send(&host, code::POOL, &[48, what]));
+        let (found, _, _, text) = bug_check(send(&host, code::POOL, &[96, what]));
         assert_eq!(found, code, "{text}");
         assert!(text.contains(part), "{text}");
     }
+}
+
+#[test]
+fn an_apc_that_has_run_may_be_freed() {
+    let fixture = Fixture::new();
+    let host = fixture.start();
+    assert_eq!(send(&host, code::POOL, &[96, 6]).unwrap(), 0);
+    assert_eq!(driver::ran(), 0xA, "the special APC ran in the handler");
+    host.stop().unwrap();
+}
+
+#[test]
+fn one_allocation_can_be_made_to_fail() {
+    let fixture = Fixture::new();
+    let mut options = fixture.options();
+    // One for the line that EvtDeviceD0Entry prints, two to read the input, then the block.
+    options.fail_allocation = Some(3);
+    let host = Host::start(options).unwrap();
+    let refused = send(&host, code::POOL, &[96, 6]).unwrap();
+    assert_eq!(refused.cast_unsigned(), 0xC000_009A);
+    assert_eq!(send(&host, code::POOL, &[96, 6]).unwrap(), 0);
+    host.stop().unwrap();
+}
+
+#[test]
+fn a_start_that_fails_says_where() {
+    for (failing, step) in [
+        (&driver::ENTRY_STATUS, "DriverEntry"),
+        (&driver::ADD_STATUS, "EvtDriverDeviceAdd"),
+    ] {
+        let fixture = Fixture::new();
+        failing.store(0xC000_009A, std::sync::atomic::Ordering::SeqCst);
+        let error = fixture.try_start().map(drop).unwrap_err();
+        let StartError::Status {
+            step: failed,
+            status,
+        } = error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!((failed, status.cast_unsigned()), (step, 0xC000_009A));
+    }
+}
+
+#[test]
+fn a_framework_function_that_is_missing_is_named() {
+    let fixture = Fixture::new();
+    let host = fixture.start();
+    let (code, _, _, text) = bug_check(send(&host, code::UNKNOWN, &[]));
+    assert_eq!(code, 0x10D);
+    assert!(text.contains("called WdfTimerCreate"), "{text}");
 }
 
 #[test]

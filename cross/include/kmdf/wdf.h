@@ -1,8 +1,10 @@
 /*
  * The part of the KMDF 1.15 interface that the driver and the wdk crates use,
  * on x64: written from the published reference pages, with table indices and
- * layouts that layout.c checks. A function that is missing here also has to be
- * added to the host's framework.
+ * layouts that layout.c checks. Every type, signature and value was compared,
+ * by the compiler, with the headers that Microsoft publishes in the repository
+ * Windows-Driver-Frameworks: do so again after a change. A function that is
+ * missing here also has to be added to the host's framework.
  */
 #pragma once
 

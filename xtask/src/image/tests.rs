@@ -161,7 +161,7 @@ fn each_missing_flag_is_refused_by_name() {
     ] {
         let refusal = refusal(|image| put16(image, OPTIONAL + 70, 0x01c0 & !flag));
         assert!(
-            refusal.starts_with(&format!("it lacks the flag {name}")),
+            refusal.starts_with(&format!("it lacks the flag {name}:")),
             "{refusal}"
         );
     }
@@ -199,6 +199,22 @@ fn missing_relocations_are_refused() {
         put32(image, OPTIONAL + 112 + 44, 0);
     });
     assert!(refusal.starts_with("it has no relocations"), "{refusal}");
+}
+
+#[test]
+fn an_empty_table_of_relocations_is_refused() {
+    // A block of its header alone.
+    let refusal = refusal(|image| {
+        put32(image, OPTIONAL + 112 + 44, 8);
+        put32(image, RELOC + 4, 8);
+    });
+    assert_eq!(refusal, "its table of relocations is empty");
+}
+
+#[test]
+fn an_image_without_imports_is_refused() {
+    let refusal = refusal(|image| put32(image, OPTIONAL + 112 + 8, 0));
+    assert!(refusal.starts_with("it imports nothing"), "{refusal}");
 }
 
 #[test]

@@ -14,7 +14,12 @@ pub(super) const EXPORTS: &[Export] = &[
 
 fn bug_check(_: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     let parameters = [1, 2, 3, 4].map(|index| arguments.word(index));
-    Err(check(arguments.long(0), parameters, "the driver called KeBugCheckEx").into())
+    Err(check(
+        arguments.long(0),
+        parameters,
+        "the driver called KeBugCheckEx",
+    )
+    .into())
 }
 
 /// `DbgPrint(Format, …)`: what is printed goes to the machine's log, without a final line feed.
@@ -64,7 +69,9 @@ fn expand(
         }
         // A single l is a LONG, which has 32 bits.
         let wide = matches!(prefix.as_str(), "ll" | "I");
-        let Some(conversion) = characters.next() else { break };
+        let Some(conversion) = characters.next() else {
+            break;
+        };
         if conversion == '%' {
             text.push('%');
             continue;

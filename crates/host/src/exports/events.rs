@@ -37,16 +37,13 @@ fn initialize(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
             return Err(bugcheck::verifier(0, u64::from(other), reason).into());
         }
     };
-    thread.lock().initialize_event(arguments.word(0), kind, arguments.byte(2) != 0)?;
+    thread
+        .lock()
+        .initialize_event(arguments.word(0), kind, arguments.byte(2) != 0)?;
     Ok(0)
 }
 
-fn change(
-    thread: &Thread,
-    arguments: &Arguments,
-    set: bool,
-    routine: &str,
-) -> Result<u64, Fault> {
+fn change(thread: &Thread, arguments: &Arguments, set: bool, routine: &str) -> Result<u64, Fault> {
     let mut state = thread.lock();
     // KeSetEvent with Wait = TRUE returns at a raised IRQL, ready for the wait that must follow.
     if set && arguments.byte(2) != 0 {
@@ -69,7 +66,14 @@ fn read_state(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
 fn wait_for_one(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     let addresses = [arguments.word(0)];
     let modes = (arguments.byte(2), arguments.byte(3));
-    wait(thread, &addresses, false, modes, arguments.word(4), "KeWaitForSingleObject")
+    wait(
+        thread,
+        &addresses,
+        false,
+        modes,
+        arguments.word(4),
+        "KeWaitForSingleObject",
+    )
 }
 
 /// `KeWaitForMultipleObjects(Count, Object[], WaitType, WaitReason, WaitMode, Alertable, Timeout,
@@ -97,7 +101,14 @@ fn wait_for_several(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault
     };
     let all = arguments.long(2) == 0;
     let modes = (arguments.byte(4), arguments.byte(5));
-    wait(thread, &addresses, all, modes, arguments.word(6), "KeWaitForMultipleObjects")
+    wait(
+        thread,
+        &addresses,
+        all,
+        modes,
+        arguments.word(6),
+        "KeWaitForMultipleObjects",
+    )
 }
 
 fn wait(
@@ -163,7 +174,10 @@ fn wait_for_handle(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault>
 fn delay(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     let (never, interval) = {
         let state = thread.lock();
-        (state.never, state.memory.read_u64(arguments.word(2))?.cast_signed())
+        (
+            state.never,
+            state.memory.read_u64(arguments.word(2))?.cast_signed(),
+        )
     };
     let until = deadline(interval);
     if interval == 0 {

@@ -19,12 +19,18 @@ pub(super) const EXPORTS: &[Export] = &[
 ];
 
 fn raise(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
-    let old = thread.lock().kernel.raise_irql(thread.id, arguments.byte(0))?;
+    let old = thread
+        .lock()
+        .kernel
+        .raise_irql(thread.id, arguments.byte(0))?;
     Ok(u64::from(old))
 }
 
 fn lower(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
-    thread.lock().kernel.lower_irql(thread.id, arguments.byte(0))?;
+    thread
+        .lock()
+        .kernel
+        .lower_irql(thread.id, arguments.byte(0))?;
     Ok(0)
 }
 

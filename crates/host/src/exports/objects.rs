@@ -20,7 +20,10 @@ fn by_handle(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     let (handle, kind, place) = (arguments.word(0), arguments.word(2), arguments.word(4));
     let mut state = thread.lock();
     bugcheck::irql_at_most(state.kernel.irql(thread.id), 0, "ObReferenceObjectByHandle")?;
-    let process = thread.shared.process.load(std::sync::atomic::Ordering::Relaxed);
+    let process = thread
+        .shared
+        .process
+        .load(std::sync::atomic::Ordering::Relaxed);
     let system = process == SYSTEM_PROCESS || Objects::is_kernel_handle(handle);
     if arguments.byte(3) == 0 && !system {
         let reason = format!("the user handle {handle:#x} was referenced in KernelMode");
@@ -47,7 +50,9 @@ fn reference(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
 fn dereference(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     let mut state = thread.lock();
     let state = &mut *state;
-    state.objects.dereference(arguments.word(0), &mut state.kernel)?;
+    state
+        .objects
+        .dereference(arguments.word(0), &mut state.kernel)?;
     Ok(0)
 }
 

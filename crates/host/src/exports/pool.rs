@@ -11,7 +11,9 @@ use crate::thread::Thread;
 
 pub(super) const EXPORTS: &[Export] = &[
     Export::plain("ExAllocatePool2", allocate),
-    Export::plain("ExFreePool", |thread, arguments| free(thread, arguments.word(0), None)),
+    Export::plain("ExFreePool", |thread, arguments| {
+        free(thread, arguments.word(0), None)
+    }),
     Export::plain("ExFreePoolWithTag", |thread, arguments| {
         free(thread, arguments.word(0), Some(arguments.long(1)))
     }),
@@ -41,7 +43,10 @@ fn allocate(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
         return Err(bad(0x9B, [flags, size, arguments.site], reason).into());
     }
     if size == 0 {
-        let reason = format!("0 bytes of pool were requested with tag '{}'", tag_text(tag));
+        let reason = format!(
+            "0 bytes of pool were requested with tag '{}'",
+            tag_text(tag)
+        );
         return Err(bad(0, [0, flags, u64::from(tag)], reason).into());
     }
     let number = state.memory.pool.requests;
@@ -49,11 +54,20 @@ fn allocate(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     if thread.machine.options.fail_allocation == Some(number) {
         return Ok(0);
     }
-    let Ok(size) = usize::try_from(size) else { return Ok(0) };
+    let Ok(size) = usize::try_from(size) else {
+        return Ok(0);
+    };
     let zeroed = flags & UNINITIALIZED == 0;
     let owner = Owner::Driver;
     let caller = arguments.site;
-    let block = state.memory.pool.allocate(Request { size, tag, owner, paged, zeroed, caller });
+    let block = state.memory.pool.allocate(Request {
+        size,
+        tag,
+        owner,
+        paged,
+        zeroed,
+        caller,
+    });
     Ok(block.unwrap_or(0))
 }
 
@@ -61,7 +75,11 @@ fn free(thread: &Thread, address: u64, tag: Option<u32>) -> Result<u64, Fault> {
     let mut state = thread.lock();
     let irql = state.kernel.irql(thread.id);
     if let Some(block) = state.memory.pool.get(address) {
-        let limit = if block.paged { APC_LEVEL } else { DISPATCH_LEVEL };
+        let limit = if block.paged {
+            APC_LEVEL
+        } else {
+            DISPATCH_LEVEL
+        };
         if irql > limit {
             let reason = format!("pool at {address:#x} was freed at IRQL {irql}");
             return Err(bad(0x9, [u64::from(irql), 0, address], reason).into());
@@ -103,5 +121,9 @@ pub(crate) fn free_block(state: &mut State, address: u64) -> Result<(), BugCheck
 }
 
 fn bad(kind: u64, rest: [u64; 3], reason: String) -> BugCheck {
-    check(bugcheck::BAD_POOL_CALLER, [kind, rest[0], rest[1], rest[2]], reason)
+    check(
+        bugcheck::BAD_POOL_CALLER,
+        [kind, rest[0], rest[1], rest[2]],
+        reason,
+    )
 }

@@ -6,10 +6,18 @@ use crate::dispatch::{Arguments, Export, Fault};
 use crate::thread::Thread;
 
 pub(super) const EXPORTS: &[Export] = &[
-    Export::rule("KeEnterCriticalRegion", |thread, _| change(thread, Kernel::enter_critical)),
-    Export::rule("KeLeaveCriticalRegion", |thread, _| change(thread, Kernel::leave_critical)),
-    Export::rule("KeEnterGuardedRegion", |thread, _| change(thread, Kernel::enter_guarded)),
-    Export::rule("KeLeaveGuardedRegion", |thread, _| change(thread, Kernel::leave_guarded)),
+    Export::rule("KeEnterCriticalRegion", |thread, _| {
+        change(thread, Kernel::enter_critical)
+    }),
+    Export::rule("KeLeaveCriticalRegion", |thread, _| {
+        change(thread, Kernel::leave_critical)
+    }),
+    Export::rule("KeEnterGuardedRegion", |thread, _| {
+        change(thread, Kernel::enter_guarded)
+    }),
+    Export::rule("KeLeaveGuardedRegion", |thread, _| {
+        change(thread, Kernel::leave_guarded)
+    }),
     Export::rule("KeAreApcsDisabled", are_apcs_disabled),
     Export::rule("KeAreAllApcsDisabled", are_all_apcs_disabled),
 ];
@@ -32,5 +40,7 @@ fn are_apcs_disabled(thread: &Thread, _: &Arguments) -> Result<u64, Fault> {
 }
 
 fn are_all_apcs_disabled(thread: &Thread, _: &Arguments) -> Result<u64, Fault> {
-    Ok(u64::from(thread.lock().kernel.all_apcs_disabled(thread.id)?))
+    Ok(u64::from(
+        thread.lock().kernel.all_apcs_disabled(thread.id)?,
+    ))
 }

@@ -63,7 +63,10 @@ fn copy_unicode_string(thread: &Thread, arguments: &Arguments) -> Result<u64, Fa
 const OPTIONAL: [&str; 2] = ["KeInitializeApc", "KeInsertQueueApc"];
 
 fn system_routine(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
-    let name = thread.lock().memory.read_unicode_string(arguments.word(0))?;
+    let name = thread
+        .lock()
+        .memory
+        .read_unicode_string(arguments.word(0))?;
     let machine = &thread.machine;
     if OPTIONAL.contains(&name.as_str()) && !machine.options.kernel_apc_routines {
         return Ok(0);

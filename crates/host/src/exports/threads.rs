@@ -16,7 +16,9 @@ pub(super) const EXPORTS: &[Export] = &[
     Export::plain("PsGetCurrentThreadId", |thread, _| Ok(thread.shared.number)),
     Export::plain("PsGetCurrentThread", |thread, _| Ok(thread.shared.object)),
     Export::plain("KeGetCurrentThread", |thread, _| Ok(thread.shared.object)),
-    Export::plain("KeQueryActiveProcessorCountEx", |thread, _| Ok(thread.machine.processors)),
+    Export::plain("KeQueryActiveProcessorCountEx", |thread, _| {
+        Ok(thread.machine.processors)
+    }),
 ];
 
 /// The name that threads of the driver's own get in reports.
@@ -51,9 +53,13 @@ fn create(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     let Ok(object) = machine.spawn(SYSTEM_THREAD, SYSTEM_PROCESS, baseline, true, start) else {
         return Ok(status::word(status::INSUFFICIENT_RESOURCES));
     };
+    let handle = {
+        let mut state = thread.lock();
+        state.created += 1;
+        state.objects.open(object, kernel_handle)
+    };
+    machine.release_thread(object);
     let mut state = thread.lock();
-    state.created += 1;
-    let handle = state.objects.open(object, kernel_handle);
     state.memory.write_u64(place, handle)?;
     if arguments.word(4) != 0 {
         state.memory.write_u64(arguments.word(4), SYSTEM_PROCESS)?;

@@ -20,7 +20,9 @@ pub(super) fn resolve(
     find: &mut dyn FnMut(&str, &str) -> Option<u64>,
 ) -> Result<Vec<Slot>, LoadError> {
     let mut slots = Vec::new();
-    let Some(table) = file.import_table()? else { return Ok(slots) };
+    let Some(table) = file.import_table()? else {
+        return Ok(slots);
+    };
     let mut descriptors = table.descriptors()?;
     while let Some(descriptor) = descriptors.next()? {
         let dll = text(table.name(descriptor.name.get(LE))?);

@@ -113,7 +113,9 @@ impl Image {
 
         let whole = 0..image.len();
         let broken = |error: std::io::Error| LoadError::Image(error.to_string());
-        mapping.protect(whole.clone(), Access::ReadWrite).map_err(broken)?;
+        mapping
+            .protect(whole.clone(), Access::ReadWrite)
+            .map_err(broken)?;
         mapping.write(0, &image);
         mapping.protect(whole, Access::Read).map_err(broken)?;
         let base = mapping.base() as u64;
@@ -131,7 +133,11 @@ impl Image {
             .into_iter()
             .map(|(range, access)| (base + range.start as u64..base + range.end as u64, access))
             .collect();
-        Ok(Self { entry: base + entry as u64, mapping, sections })
+        Ok(Self {
+            entry: base + entry as u64,
+            mapping,
+            sections,
+        })
     }
 
     /// The address of the entry point.
@@ -151,7 +157,10 @@ impl Image {
         let holds = |section: &std::ops::Range<u64>| {
             section.start <= range.start && range.end <= section.end
         };
-        self.sections.iter().find(|(section, _)| holds(section)).map(|(_, access)| *access)
+        self.sections
+            .iter()
+            .find(|(section, _)| holds(section))
+            .map(|(_, access)| *access)
     }
 }
 
@@ -175,7 +184,10 @@ fn relocate(
     let preferred = file.nt_headers().optional_header.image_base.get(LE);
     let delta = base.wrapping_sub(preferred);
     let sections = file.section_table();
-    let Some(blocks) = file.data_directories().relocation_blocks(bytes, &sections)? else {
+    let Some(blocks) = file
+        .data_directories()
+        .relocation_blocks(bytes, &sections)?
+    else {
         return Err(LoadError::Image("the image has no relocations".to_owned()));
     };
     for block in blocks {

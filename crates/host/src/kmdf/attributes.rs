@@ -36,7 +36,14 @@ impl Attributes {
         } else {
             let size = memory.read_u64(type_info.wrapping_add(16))?;
             let unique = unique_type(memory, type_info)?;
-            (unique, if size_override == 0 { size } else { size_override })
+            (
+                unique,
+                if size_override == 0 {
+                    size
+                } else {
+                    size_override
+                },
+            )
         };
         Ok(Ok(Self {
             cleanup: word(8)?,

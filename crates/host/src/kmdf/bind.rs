@@ -8,8 +8,10 @@ use crate::status;
 use crate::thread::Thread;
 
 /// What WDFLDR.SYS exports.
-pub(crate) const LOADER: &[Export] =
-    &[Export::plain("WdfVersionBind", bind), Export::plain("WdfVersionUnbind", unbind)];
+pub(crate) const LOADER: &[Export] = &[
+    Export::plain("WdfVersionBind", bind),
+    Export::plain("WdfVersionUnbind", unbind),
+];
 
 /// The size of WDF_BIND_INFO on x64.
 const BIND_INFO: u32 = 48;

@@ -25,7 +25,11 @@ impl Thread {
             return Err(check.into());
         }
         if disabled_after != disabled {
-            let change = if disabled { "left" } else { "entered and did not leave" };
+            let change = if disabled {
+                "left"
+            } else {
+                "entered and did not leave"
+            };
             let reason = format!("{name} {change} a region");
             return Err(bugcheck::wdf(0xF, target, 0, reason).into());
         }
@@ -46,10 +50,7 @@ impl Thread {
 
     /// Runs `body` inside the critical region that the framework enters before it dispatches
     /// (semantics.md, section 5).
-    pub(super) fn in_region<R>(
-        &self,
-        body: impl FnOnce() -> Result<R, Fault>,
-    ) -> Result<R, Fault> {
+    pub(super) fn in_region<R>(&self, body: impl FnOnce() -> Result<R, Fault>) -> Result<R, Fault> {
         self.lock().kernel.enter_critical(self.id)?;
         let result = body()?;
         let mut state = self.lock();

@@ -11,7 +11,10 @@ use crate::status;
 use crate::thread::Thread;
 
 pub(super) const FUNCTIONS: &[Export] = &[
-    Export::plain("WdfDeviceInitSetPnpPowerEventCallbacks", set_power_callbacks),
+    Export::plain(
+        "WdfDeviceInitSetPnpPowerEventCallbacks",
+        set_power_callbacks,
+    ),
     Export::plain("WdfDeviceInitSetFileObjectConfig", set_file_config),
     Export::plain("WdfDeviceInitSetRequestAttributes", set_request_attributes),
     Export::plain("WdfDeviceInitSetIoType", set_io_type),
@@ -19,7 +22,12 @@ pub(super) const FUNCTIONS: &[Export] = &[
         init(&mut thread.lock(), arguments, "WdfDeviceInitSetDeviceType").map(|_| 0)
     }),
     Export::plain("WdfDeviceInitSetCharacteristics", |thread, arguments| {
-        init(&mut thread.lock(), arguments, "WdfDeviceInitSetCharacteristics").map(|_| 0)
+        init(
+            &mut thread.lock(),
+            arguments,
+            "WdfDeviceInitSetCharacteristics",
+        )
+        .map(|_| 0)
     }),
     Export::plain("WdfDeviceCreate", create),
     Export::plain("WdfDeviceCreateDeviceInterface", create_interface),
@@ -125,7 +133,9 @@ fn set_power_callbacks(thread: &Thread, arguments: &Arguments) -> Result<u64, Fa
     }
     let mut callbacks = [0; POWER_CALLBACKS];
     for (index, callback) in callbacks.iter_mut().enumerate() {
-        *callback = state.memory.read_u64(config.wrapping_add(8 + 8 * index as u64))?;
+        *callback = state
+            .memory
+            .read_u64(config.wrapping_add(8 + 8 * index as u64))?;
     }
     init(&mut state, arguments, ROUTINE)?.power = callbacks;
     Ok(0)
@@ -140,7 +150,11 @@ fn set_file_config(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault>
         return Err(wrong_size(ROUTINE, size));
     }
     let word = |offset: u64| state.memory.read_u64(config.wrapping_add(offset));
-    let file = FileCallbacks { create: word(8)?, close: word(16)?, cleanup: word(24)? };
+    let file = FileCallbacks {
+        create: word(8)?,
+        close: word(16)?,
+        cleanup: word(24)?,
+    };
     let attributes = Attributes::read(&state.memory, arguments.word(3))?;
     let init = init(&mut state, arguments, ROUTINE)?;
     init.file = file;
@@ -206,7 +220,12 @@ fn create(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
 fn create_interface(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     let mut state = thread.lock();
     state.memory.read::<16>(arguments.word(2))?;
-    device(&mut state, arguments.word(1), "WdfDeviceCreateDeviceInterface")?.interfaces += 1;
+    device(
+        &mut state,
+        arguments.word(1),
+        "WdfDeviceCreateDeviceInterface",
+    )?
+    .interfaces += 1;
     Ok(status::word(status::SUCCESS))
 }
 

@@ -50,7 +50,9 @@ fn create(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
         state.memory.write_u64(globals, handle)?;
     }
     let unload = state.framework.unload_thunk;
-    state.memory.write_u64(object.wrapping_add(DRIVER_UNLOAD), unload)?;
+    state
+        .memory
+        .write_u64(object.wrapping_add(DRIVER_UNLOAD), unload)?;
     if place != 0 {
         state.memory.write_u64(place, handle)?;
     }
@@ -62,7 +64,9 @@ pub(crate) const UNLOAD: Export = Export::plain("FxDriverUnload", |thread, _| {
     let (driver, callback) = {
         let mut state = thread.lock();
         state.framework.unloaded = true;
-        let Some(handle) = state.framework.driver else { return Ok(0) };
+        let Some(handle) = state.framework.driver else {
+            return Ok(0);
+        };
         let callback = match &state.framework.get(handle, "FxDriverUnload")?.kind {
             Kind::Driver(driver) => driver.unload,
             _ => 0,

@@ -76,16 +76,21 @@ impl Thread {
             };
             match prepared {
                 None => self.finish_irp(irp, status::SUCCESS, 0),
-                Some((callback, arguments)) => {
-                    self.callback("EvtDeviceFileCreate", callback, &arguments).map(drop)
-                }
+                Some((callback, arguments)) => self
+                    .callback("EvtDeviceFileCreate", callback, &arguments)
+                    .map(drop),
             }
         })
     }
 
     /// The file could not be opened: its object goes without EvtFileClose.
     pub(crate) fn discard_file(&self, file: u64) -> Result<(), Fault> {
-        let object = self.lock().io.files.remove(&file).and_then(|file| file.object);
+        let object = self
+            .lock()
+            .io
+            .files
+            .remove(&file)
+            .and_then(|file| file.object);
         match object {
             Some(object) => self.delete_object(object),
             None => Ok(()),
@@ -101,7 +106,9 @@ impl Thread {
             }
             self.cancel_queued(object)?;
             let mut state = self.lock();
-            let Some(entry) = state.io.files.get_mut(&file) else { return Ok(false) };
+            let Some(entry) = state.io.files.get_mut(&file) else {
+                return Ok(false);
+            };
             entry.cleaned = true;
             Ok(entry.outstanding == 0)
         })
@@ -129,8 +136,15 @@ impl Thread {
         which: impl Fn(&super::device::FileCallbacks) -> u64,
     ) -> Result<(u64, u64), Fault> {
         let mut state = self.lock();
-        let object = state.io.files.get(&file).and_then(|file| file.object).unwrap_or(0);
-        let Some(handle) = state.framework.device else { return Ok((object, 0)) };
+        let object = state
+            .io
+            .files
+            .get(&file)
+            .and_then(|file| file.object)
+            .unwrap_or(0);
+        let Some(handle) = state.framework.device else {
+            return Ok((object, 0));
+        };
         let callbacks = device(&mut state, handle, "IRP_MJ_CLOSE")?.file_callbacks();
         Ok((object, if object == 0 { 0 } else { which(&callbacks) }))
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use apclab_model::kernel::{BugCheck, EventKind, ObjectId, ThreadId};
+use apclab_model::kernel::{APC_LEVEL, BugCheck, EventKind, ObjectId, PASSIVE_LEVEL, ThreadId};
 
 use super::attributes::Attributes;
 use super::object::{Kind, bad_handle};
@@ -71,6 +71,13 @@ fn acquire(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
             0 => None,
             address => Some(state.memory.read_u64(address)?.cast_signed()),
         };
+        // The page: PASSIVE_LEVEL, or below DISPATCH_LEVEL when it does not wait.
+        let limit = if timeout == Some(0) {
+            APC_LEVEL
+        } else {
+            PASSIVE_LEVEL
+        };
+        bugcheck::irql_at_most(state.kernel.irql(thread.id), limit, ROUTINE)?;
         let lock = wait_lock(&mut state, handle, ROUTINE)?;
         if lock.owner == Some(thread.id) {
             let reason = format!("{ROUTINE}: the thread holds the lock {handle:#x} already");

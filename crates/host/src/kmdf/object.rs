@@ -71,7 +71,7 @@ pub(super) struct Object {
     parent: Option<u64>,
     children: Vec<u64>,
     pub(super) contexts: Vec<Context>,
-    references: u64,
+    pub(super) references: u64,
     deleting: bool,
 }
 
@@ -95,11 +95,15 @@ pub(crate) struct Framework {
 impl Framework {
     /// The object behind a handle.
     pub(super) fn get(&self, handle: u64, routine: &str) -> Result<&Object, BugCheck> {
-        self.objects.get(&handle).ok_or_else(|| bad_handle(handle, "object", routine))
+        self.objects
+            .get(&handle)
+            .ok_or_else(|| bad_handle(handle, "object", routine))
     }
 
     pub(super) fn get_mut(&mut self, handle: u64, routine: &str) -> Result<&mut Object, BugCheck> {
-        self.objects.get_mut(&handle).ok_or_else(|| bad_handle(handle, "object", routine))
+        self.objects
+            .get_mut(&handle)
+            .ok_or_else(|| bad_handle(handle, "object", routine))
     }
 
     /// Whether the device can be opened by a name.
@@ -175,7 +179,9 @@ impl State {
         let address = if attributes.context_type == 0 {
             0
         } else {
-            self.memory.pool.allocate(Request::system(size.max(1), CONTEXT_TAG))?
+            self.memory
+                .pool
+                .allocate(Request::system(size.max(1), CONTEXT_TAG))?
         };
         Some(Context {
             kind: attributes.context_type,
@@ -189,7 +195,10 @@ impl State {
     fn subtree(&self, root: u64) -> Vec<u64> {
         let mut order = vec![root];
         let mut next = 0;
-        while let Some(object) = order.get(next).and_then(|at| self.framework.objects.get(at)) {
+        while let Some(object) = order
+            .get(next)
+            .and_then(|at| self.framework.objects.get(at))
+        {
             order.extend(&object.children);
             next += 1;
         }
@@ -221,7 +230,11 @@ impl Thread {
         }
         {
             let mut state = self.lock();
-            let parent = state.framework.objects.get(&root).and_then(|object| object.parent);
+            let parent = state
+                .framework
+                .objects
+                .get(&root)
+                .and_then(|object| object.parent);
             if let Some(parent) = parent.and_then(|at| state.framework.objects.get_mut(&at)) {
                 parent.children.retain(|child| *child != root);
             }
@@ -255,7 +268,11 @@ impl Thread {
         }
         let mut state = self.lock();
         let removed = state.framework.objects.remove(&handle);
-        if let Some(Object { kind: Kind::WaitLock(lock), .. }) = removed {
+        if let Some(Object {
+            kind: Kind::WaitLock(lock),
+            ..
+        }) = removed
+        {
             state.destroy_wait_lock(handle, &lock)?;
         }
         for context in contexts.iter().filter(|context| context.address != 0) {
@@ -267,13 +284,11 @@ impl Thread {
 
     fn contexts(&self, handle: u64) -> Vec<Context> {
         let state = self.lock();
-        state.framework.objects.get(&handle).map_or_else(Vec::new, |object| object.contexts.clone())
-    }
-
-    /// Takes a reference.
-    pub(super) fn hold_object(&self, handle: u64, routine: &str) -> Result<(), Fault> {
-        self.lock().framework.get_mut(handle, routine)?.references += 1;
-        Ok(())
+        state
+            .framework
+            .objects
+            .get(&handle)
+            .map_or_else(Vec::new, |object| object.contexts.clone())
     }
 }
 
@@ -302,7 +317,11 @@ fn delete(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
 }
 
 fn reference(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
-    thread.hold_object(arguments.word(1), "WdfObjectReference")?;
+    let mut state = thread.lock();
+    let object = state
+        .framework
+        .get_mut(arguments.word(1), "WdfObjectReference")?;
+    object.references += 1;
     Ok(0)
 }
 

@@ -45,7 +45,10 @@ impl Power {
 
     /// Whether the callback returns a status; the others return nothing.
     fn returns_status(self) -> bool {
-        !matches!(self, Self::SelfManagedIoCleanup | Self::SelfManagedIoFlush | Self::SurpriseRemoval)
+        !matches!(
+            self,
+            Self::SelfManagedIoCleanup | Self::SelfManagedIoFlush | Self::SurpriseRemoval
+        )
     }
 
     /// What follows the device in its arguments. The resource lists are handles that no function
@@ -77,7 +80,10 @@ impl Thread {
                 _ => 0,
             };
             let init = self.machine.opaque();
-            state.framework.inits.insert(init, super::device::DeviceInit::default());
+            state
+                .framework
+                .inits
+                .insert(init, super::device::DeviceInit::default());
             (driver, callback, init)
         };
         if callback == 0 {
@@ -107,7 +113,9 @@ impl Thread {
         self.in_region(|| {
             let (handle, callback) = {
                 let mut state = self.lock();
-                let Some(handle) = state.framework.device else { return Ok(status::SUCCESS) };
+                let Some(handle) = state.framework.device else {
+                    return Ok(status::SUCCESS);
+                };
                 let device = device(&mut state, handle, which.name())?;
                 (handle, device.power_callback(which as usize))
             };
@@ -115,7 +123,11 @@ impl Thread {
                 return Ok(status::SUCCESS);
             }
             let result = self.callback(which.name(), callback, &which.arguments(handle))?;
-            Ok(if which.returns_status() { status::from_word(result) } else { status::SUCCESS })
+            Ok(if which.returns_status() {
+                status::from_word(result)
+            } else {
+                status::SUCCESS
+            })
         })
     }
 
@@ -123,7 +135,9 @@ impl Thread {
     pub(crate) fn set_working(&self, working: bool) -> Result<(), Fault> {
         let queues = {
             let mut state = self.lock();
-            let Some(handle) = state.framework.device else { return Ok(()) };
+            let Some(handle) = state.framework.device else {
+                return Ok(());
+            };
             device(&mut state, handle, "power")?.working = working;
             queues(&state)
         };
@@ -143,7 +157,9 @@ impl Thread {
         const CANCELABLE: u64 = 0x1000_0000;
         {
             let mut state = self.lock();
-            let Some(handle) = state.framework.device else { return Ok(()) };
+            let Some(handle) = state.framework.device else {
+                return Ok(());
+            };
             device(&mut state, handle, "removal")?.removed = true;
         }
         self.in_region(|| {
@@ -152,7 +168,9 @@ impl Thread {
                 let state = self.lock();
                 let mut held = Vec::new();
                 for (handle, object) in &state.framework.objects {
-                    let Kind::Request(request) = &object.kind else { continue };
+                    let Kind::Request(request) = &object.kind else {
+                        continue;
+                    };
                     let Some(queue) = request.queue else { continue };
                     let flag = match request.stage {
                         Stage::Owned | Stage::Cancelling => 0,
@@ -169,9 +187,13 @@ impl Thread {
                 held
             };
             for (callback, queue, request, action) in held {
-                if self.lock().framework.objects.contains_key(&request) {
-                    self.callback("EvtIoStop", callback, &[queue, request, action])?;
+                // The driver may have completed it meanwhile.
+                match self.lock().framework.objects.get_mut(&request) {
+                    Some(object) => object.references += 1,
+                    None => continue,
                 }
+                self.callback("EvtIoStop", callback, &[queue, request, action])?;
+                self.release_object(request, "EvtIoStop")?;
             }
             Ok(())
         })

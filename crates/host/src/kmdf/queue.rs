@@ -70,8 +70,13 @@ fn create(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     }
     device(&mut state, handle, ROUTINE)?;
     let object = thread.machine.opaque();
-    let created =
-        state.create_object(object, Kind::Queue(queue), &attributes, Some(handle), ROUTINE)?;
+    let created = state.create_object(
+        object,
+        Kind::Queue(queue),
+        &attributes,
+        Some(handle),
+        ROUTINE,
+    )?;
     if let Err(refused) = created {
         return Ok(status::word(refused));
     }
@@ -115,11 +120,12 @@ impl Thread {
                 return self.finish_irp(irp, status::INVALID_DEVICE_REQUEST, 0);
             };
             let file = state.io.irps.get(&irp).map(|irp| irp.file);
-            let file = file.and_then(|file| state.io.files.get(&file)).and_then(|file| file.object);
+            let file = file
+                .and_then(|file| state.io.files.get(&file))
+                .and_then(|file| file.object);
             let kind = Kind::Request(Request::new(irp, Some(queue), file));
             let request = self.machine.opaque();
-            let created =
-                state.create_object(request, kind, &attributes, Some(queue), ROUTINE)?;
+            let created = state.create_object(request, kind, &attributes, Some(queue), ROUTINE)?;
             if let Err(refused) = created {
                 drop(state);
                 return self.finish_irp(irp, refused, 0);
@@ -149,7 +155,12 @@ impl Thread {
         entry.stage = Stage::Owned;
         let irp = entry.irp;
         let major = state.io.irps.get(&irp).map(|irp| irp.major);
-        let Some(Major::Control { code, input, output }) = major else {
+        let Some(Major::Control {
+            code,
+            input,
+            output,
+        }) = major
+        else {
             return Err(bad_handle(request, "WDFREQUEST", ROUTINE).into());
         };
         let Kind::Queue(entry) = &state.framework.get(queue, ROUTINE)?.kind else {
@@ -158,7 +169,9 @@ impl Thread {
         let (control, any) = (entry.device_control, entry.any);
         drop(state);
         if control == 0 {
-            return self.callback("EvtIoDefault", any, &[queue, request]).map(drop);
+            return self
+                .callback("EvtIoDefault", any, &[queue, request])
+                .map(drop);
         }
         let arguments = [queue, request, output as u64, input as u64, u64::from(code)];
         self.callback(ROUTINE, control, &arguments).map(drop)
@@ -185,7 +198,9 @@ impl Thread {
             let objects = &state.framework.objects;
             let mut found = Vec::new();
             for (handle, object) in objects {
-                let Kind::Queue(queue) = &object.kind else { continue };
+                let Kind::Queue(queue) = &object.kind else {
+                    continue;
+                };
                 for request in &queue.waiting {
                     let of_file = match objects.get(request).map(|object| &object.kind) {
                         Some(Kind::Request(request)) => request.file == Some(file),
@@ -225,6 +240,7 @@ impl Thread {
         if callback == 0 {
             return self.complete(request, status::CANCELLED, 0, "cancel");
         }
-        self.callback("EvtIoCanceledOnQueue", callback, &[queue, request]).map(drop)
+        self.callback("EvtIoCanceledOnQueue", callback, &[queue, request])
+            .map(drop)
     }
 }

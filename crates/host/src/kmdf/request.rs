@@ -17,12 +17,16 @@ pub(super) const FUNCTIONS: &[Export] = &[
     Export::plain("WdfRequestIsCanceled", is_cancelled),
     Export::rule("WdfRequestComplete", |thread, arguments| {
         let (request, status) = (arguments.word(1), arguments.signed(2));
-        thread.complete(request, status, 0, "WdfRequestComplete").map(|()| 0)
+        thread
+            .complete(request, status, 0, "WdfRequestComplete")
+            .map(|()| 0)
     }),
     Export::rule("WdfRequestCompleteWithInformation", |thread, arguments| {
         let (request, status) = (arguments.word(1), arguments.signed(2));
         let routine = "WdfRequestCompleteWithInformation";
-        thread.complete(request, status, arguments.word(3), routine).map(|()| 0)
+        thread
+            .complete(request, status, arguments.word(3), routine)
+            .map(|()| 0)
     }),
     Export::plain("WdfRequestRetrieveInputBuffer", |thread, arguments| {
         retrieve(thread, arguments, true, "WdfRequestRetrieveInputBuffer")
@@ -60,8 +64,17 @@ pub(super) struct Request {
 impl Request {
     pub(super) fn new(irp: u64, queue: Option<u64>, file: Option<u64>) -> Self {
         // A create request goes to the driver without a queue.
-        let stage = if queue.is_some() { Stage::Queued } else { Stage::Owned };
-        Self { irp, queue, file, stage }
+        let stage = if queue.is_some() {
+            Stage::Queued
+        } else {
+            Stage::Owned
+        };
+        Self {
+            irp,
+            queue,
+            file,
+            stage,
+        }
     }
 }
 
@@ -72,12 +85,14 @@ fn owned<'a>(
     routine: &str,
 ) -> Result<&'a mut Request, BugCheck> {
     match &mut state.framework.get_mut(handle, routine)?.kind {
-        Kind::Request(request)
-            if !matches!(request.stage, Stage::Completed | Stage::Queued) =>
-        {
+        Kind::Request(request) if !matches!(request.stage, Stage::Completed | Stage::Queued) => {
             Ok(request)
         }
-        _ => Err(bad_handle(handle, "WDFREQUEST that the driver has", routine)),
+        _ => Err(bad_handle(
+            handle,
+            "WDFREQUEST that the driver has",
+            routine,
+        )),
     }
 }
 
@@ -135,20 +150,27 @@ fn retrieve(
 ) -> Result<u64, Fault> {
     let mut state = thread.lock();
     let id = owned(&mut state, arguments.word(1), routine)?.irp;
-    let Some(Irp { major: Major::Control { input, output, .. }, buffer, .. }) = irp(&state, id)
+    let Some(Irp {
+        major: Major::Control { input, output, .. },
+        buffer,
+        ..
+    }) = irp(&state, id)
     else {
         return Ok(status::word(status::INVALID_DEVICE_REQUEST));
     };
     let length = if of_input { *input } else { *output } as u64;
     let buffer = buffer.unwrap_or(0);
-    let refused = if length == 0 {
-        status::INVALID_DEVICE_REQUEST
-    } else if length < arguments.word(2) {
+    // The page of both: a length of zero is too small, whatever the minimum is.
+    let refused = if length == 0 || length < arguments.word(2) {
         status::BUFFER_TOO_SMALL
     } else {
         status::SUCCESS
     };
-    let (buffer, length) = if status::is_success(refused) { (buffer, length) } else { (0, 0) };
+    let (buffer, length) = if status::is_success(refused) {
+        (buffer, length)
+    } else {
+        (0, 0)
+    };
     state.memory.write_u64(arguments.word(3), buffer)?;
     if arguments.word(4) != 0 {
         state.memory.write_u64(arguments.word(4), length)?;
@@ -180,7 +202,10 @@ impl Thread {
                 return Err(bugcheck::wdf(0x6, 0, handle, reason).into());
             }
             let id = request.irp;
-            if let Some(Irp { major: Major::Control { output, .. }, .. }) = irp(&state, id)
+            if let Some(Irp {
+                major: Major::Control { output, .. },
+                ..
+            }) = irp(&state, id)
                 && !status::is_error(status)
                 && information > *output as u64
             {
@@ -200,7 +225,13 @@ impl Thread {
     /// Completes a request towards the I/O manager.
     pub(super) fn finish_irp(&self, id: u64, status: i32, information: u64) -> Result<(), Fault> {
         let information = usize::try_from(information).unwrap_or(usize::MAX);
-        let close = self.lock().complete_irp(id, Completion { status, information })?;
+        let close = self.lock().complete_irp(
+            id,
+            Completion {
+                status,
+                information,
+            },
+        )?;
         self.machine.callers.notify_all();
         if let Some(file) = close {
             self.machine.begin_close(file);
@@ -213,19 +244,27 @@ impl Thread {
         const ROUTINE: &str = "EvtRequestCancel";
         let (handle, callback) = {
             let mut state = self.lock();
-            let Some(entry) = state.io.irps.get_mut(&id) else { return Ok(()) };
+            let Some(entry) = state.io.irps.get_mut(&id) else {
+                return Ok(());
+            };
             if entry.done.is_some() || entry.cancelled {
                 return Ok(());
             }
             entry.cancelled = true;
-            let Some(handle) = entry.request else { return Ok(()) };
-            let Kind::Request(request) = &mut state.framework.get_mut(handle, ROUTINE)?.kind
-            else {
+            let Some(handle) = entry.request else {
+                return Ok(());
+            };
+            // The driver may be completing it at this moment: then the object can be gone already.
+            let Some(object) = state.framework.objects.get_mut(&handle) else {
+                return Ok(());
+            };
+            let Kind::Request(request) = &mut object.kind else {
                 return Ok(());
             };
             match (request.stage, request.queue) {
                 (Stage::Cancelable(callback), _) => {
                     request.stage = Stage::Cancelling;
+                    object.references += 1;
                     (handle, callback)
                 }
                 (Stage::Queued, Some(queue)) => {
@@ -235,9 +274,11 @@ impl Thread {
                 _ => return Ok(()),
             }
         };
-        self.hold_object(handle, ROUTINE)?;
-        let level =
-            if self.machine.options.cancel_at_dispatch { DISPATCH_LEVEL } else { APC_LEVEL };
+        let level = if self.machine.options.cancel_at_dispatch {
+            DISPATCH_LEVEL
+        } else {
+            APC_LEVEL
+        };
         let before = self.lock().kernel.raise_irql(self.id, level)?;
         self.callback(ROUTINE, callback, &[handle])?;
         let mut state = self.lock();

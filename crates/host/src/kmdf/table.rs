@@ -20,7 +20,10 @@ pub(crate) fn exports() -> Vec<Export> {
     ]
     .concat();
     let entry = |&name: &&'static str| {
-        let known = implemented.iter().find(|export| export.name == name).copied();
+        let known = implemented
+            .iter()
+            .find(|export| export.name == name)
+            .copied();
         known.unwrap_or(Export::plain(name, not_implemented))
     };
     NAMES.iter().map(entry).collect()
@@ -52,7 +55,10 @@ mod tests {
         for export in &lists {
             let entries = NAMES.iter().filter(|name| **name == export.name).count();
             assert_eq!(entries, 1, "{}", export.name);
-            let same = lists.iter().filter(|other| other.name == export.name).count();
+            let same = lists
+                .iter()
+                .filter(|other| other.name == export.name)
+                .count();
             assert_eq!(same, 1, "{}", export.name);
         }
     }

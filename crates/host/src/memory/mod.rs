@@ -39,7 +39,11 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn new(pool: Pool) -> Self {
-        Self { image: None, pool, stacks: BTreeMap::new() }
+        Self {
+            image: None,
+            pool,
+            stacks: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn set_image(&mut self, image: Arc<Image>) {
@@ -154,8 +158,10 @@ impl Memory {
         let length = self.read_u16(address)?;
         let buffer = self.read_u64(address.wrapping_add(8))?;
         let bytes = self.read_bytes(buffer, usize::from(length))?;
-        let units: Vec<u16> =
-            bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        let units: Vec<u16> = bytes
+            .chunks_exact(2)
+            .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+            .collect();
         Ok(String::from_utf16_lossy(&units))
     }
 

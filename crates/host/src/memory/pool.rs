@@ -34,7 +34,14 @@ impl Request {
     /// Zeroed nonpaged memory that the system frees itself.
     pub(crate) fn system(size: usize, tag: u32) -> Self {
         let owner = Owner::System;
-        Self { size, tag, owner, paged: false, zeroed: true, caller: 0 }
+        Self {
+            size,
+            tag,
+            owner,
+            paged: false,
+            zeroed: true,
+            caller: 0,
+        }
     }
 }
 
@@ -106,7 +113,14 @@ impl Pool {
 
     /// Allocates memory; `None` when there is none.
     pub(crate) fn allocate(&mut self, request: Request) -> Option<u64> {
-        let Request { size, tag, owner, paged, zeroed, caller } = request;
+        let Request {
+            size,
+            tag,
+            owner,
+            paged,
+            zeroed,
+            caller,
+        } = request;
         assert!(size > 0, "the caller refuses empty allocations");
         let rounded = size.checked_next_multiple_of(16)?;
         let bytes = rounded.checked_next_multiple_of(PAGE)?;
@@ -121,7 +135,11 @@ impl Pool {
             first
         };
         let own = first..first + bytes;
-        if self.mapping.protect(own.clone(), Access::ReadWrite).is_err() {
+        if self
+            .mapping
+            .protect(own.clone(), Access::ReadWrite)
+            .is_err()
+        {
             self.reusable.entry(whole).or_default().push(first);
             return None;
         }
@@ -135,7 +153,17 @@ impl Pool {
         if !zeroed {
             raw::fill(start, FILL, size);
         }
-        self.live.insert(start, Allocation { size, tag, owner, paged, caller, pages: own });
+        self.live.insert(
+            start,
+            Allocation {
+                size,
+                tag,
+                owner,
+                paged,
+                caller,
+                pages: own,
+            },
+        );
         Some(start)
     }
 
@@ -162,7 +190,11 @@ impl Pool {
     pub(crate) fn free(&mut self, start: u64) -> Result<Allocation, FreeError> {
         let Some(block) = self.live.get(&start) else {
             let freed = self.quarantine.iter().any(|freed| freed.start == start);
-            return Err(if freed { FreeError::AlreadyFreed } else { FreeError::NotAllocated });
+            return Err(if freed {
+                FreeError::AlreadyFreed
+            } else {
+                FreeError::NotAllocated
+            });
         };
         if let Some(distance) = self.corrupted(start, block) {
             return Err(FreeError::Corrupted(distance));
@@ -171,7 +203,10 @@ impl Pool {
         // Should the system refuse, the pages stay accessible: only detection suffers.
         let given_back = self.mapping.discard(block.pages.clone());
         let closed = self.mapping.protect(block.pages.clone(), Access::None);
-        debug_assert!(given_back.is_ok() && closed.is_ok(), "pages of the pool's own mapping");
+        debug_assert!(
+            given_back.is_ok() && closed.is_ok(),
+            "pages of the pool's own mapping"
+        );
         self.quarantine.push_back(Freed {
             start,
             size: block.size,
@@ -182,7 +217,10 @@ impl Pool {
             && let Some(oldest) = self.quarantine.pop_front()
         {
             let whole = oldest.pages.len() + PAGE;
-            self.reusable.entry(whole).or_default().push(oldest.pages.start);
+            self.reusable
+                .entry(whole)
+                .or_default()
+                .push(oldest.pages.start);
         }
         Ok(block)
     }
@@ -190,7 +228,10 @@ impl Pool {
     /// The driver's live allocations.
     pub(crate) fn of_driver(&self) -> impl Iterator<Item = (u64, &Allocation)> {
         let driver = |(_, block): &(&u64, &Allocation)| block.owner == Owner::Driver;
-        self.live.iter().filter(driver).map(|(start, block)| (*start, block))
+        self.live
+            .iter()
+            .filter(driver)
+            .map(|(start, block)| (*start, block))
     }
 
     /// Where `address` lies relative to an allocation, for a sentence.
@@ -238,7 +279,13 @@ impl Pool {
 
 /// A pool tag as text, its first character in the low byte.
 pub(crate) fn tag_text(tag: u32) -> String {
-    let printable = |byte: u8| if byte.is_ascii_graphic() { char::from(byte) } else { '.' };
+    let printable = |byte: u8| {
+        if byte.is_ascii_graphic() {
+            char::from(byte)
+        } else {
+            '.'
+        }
+    };
     tag.to_le_bytes().map(printable).iter().collect()
 }
 
@@ -249,7 +296,11 @@ mod tests {
     const TAG: u32 = u32::from_le_bytes(*b"test");
 
     fn block(pool: &mut Pool, size: usize) -> u64 {
-        pool.allocate(Request { owner: Owner::Driver, ..Request::system(size, TAG) }).unwrap()
+        pool.allocate(Request {
+            owner: Owner::Driver,
+            ..Request::system(size, TAG)
+        })
+        .unwrap()
     }
 
     #[test]
@@ -290,10 +341,16 @@ mod tests {
         let mut pool = Pool::new().unwrap();
         let start = block(&mut pool, 32);
         let text = pool.describe(start + 32).unwrap();
-        assert!(text.starts_with("0 bytes past the end of 32 bytes"), "{text}");
+        assert!(
+            text.starts_with("0 bytes past the end of 32 bytes"),
+            "{text}"
+        );
         pool.free(start).unwrap();
         let text = pool.describe(start + 4).unwrap();
-        assert!(text.starts_with("4 bytes into 32 bytes of freed pool"), "{text}");
+        assert!(
+            text.starts_with("4 bytes into 32 bytes of freed pool"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -37,6 +37,12 @@ impl KernelStack {
         base..self.mapping.range().end as u64
     }
 
+    /// How many bytes below the top have ever been used: all below that are still zero.
+    pub(crate) fn used(&self) -> usize {
+        let unused = self.mapping.zero_words(GUARD..GUARD + SIZE);
+        SIZE - unused * size_of::<u64>()
+    }
+
     /// The inaccessible addresses below the stack.
     pub(crate) fn guard(&self) -> Range<u64> {
         let base = self.mapping.base() as u64;

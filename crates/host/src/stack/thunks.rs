@@ -1,5 +1,8 @@
 //! The addresses that the driver calls: one small piece of code an export.
-#![allow(unsafe_code, reason = "names the assembly that the generated code jumps to")]
+#![allow(
+    unsafe_code,
+    reason = "names the assembly that the generated code jumps to"
+)]
 
 use std::io;
 use std::ops::Range;
@@ -44,7 +47,9 @@ impl Thunks {
     /// The address of the thunk of the export called `name` among those of `range`.
     pub(crate) fn find(&self, range: Range<usize>, name: &str) -> Option<u64> {
         let start = range.start;
-        let place = self.exports[range].iter().position(|export| export.name == name)?;
+        let place = self.exports[range]
+            .iter()
+            .position(|export| export.name == name)?;
         Some(self.at(start + place))
     }
 
