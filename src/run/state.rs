@@ -5,13 +5,14 @@ use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering};
 
 use apclab_protocol::limits;
 use apclab_protocol::message::{Context, Ended, RunReply, RunRequest};
-use apclab_protocol::program::{EventKind, Program};
+use apclab_protocol::program::{EventKind, Place, Program};
 use apclab_protocol::status::NtStatus;
 
 use super::apcs::Apcs;
 use super::barrier::Barrier;
 use super::control::Control;
 use super::histogram::Histogram;
+use super::locks::Locks;
 use super::program::Loaded;
 use super::trace::Trace;
 use crate::nt::clock::Ticks;
@@ -37,6 +38,7 @@ pub(crate) struct Run {
     pub(crate) control: Shared<Control>,
     pub(crate) events: Events,
     pub(crate) apcs: Apcs,
+    pub(crate) locks: Locks,
     /// The program's barriers.
     pub(crate) barrier: Barrier,
     /// The end of each iteration.
@@ -46,6 +48,7 @@ pub(crate) struct Run {
     pub(crate) begun: Ticks,
     /// Each lane's context when its thread began, as [`Context::to_byte`].
     baseline: Vec<AtomicU8>,
+    /// Of the lanes, then of the bodies of APCs.
     registers: Vec<[AtomicI64; limits::REGISTERS]>,
     variables: Vec<AtomicI64>,
     /// This iteration is given up: a wait hit its deadline.
@@ -85,6 +88,7 @@ impl Run {
                     })
             })?,
             apcs: Apcs::try_new(&program)?,
+            locks: Locks::try_new(&program.locks)?,
             barrier: Barrier::try_new(number(lanes), processors)?,
             end: Barrier::try_new(number(lanes), processors)?,
             trace: Trace::try_new(lanes, request.trace_iteration != 0)?,
@@ -97,7 +101,9 @@ impl Run {
             }),
             begun: Ticks::now(),
             baseline: try_vec(lanes, |_| AtomicU8::new(0))?,
-            registers: try_vec(lanes, |_| [const { AtomicI64::new(0) }; limits::REGISTERS])?,
+            registers: try_vec(lanes + program.apcs.len(), |_| {
+ [const { AtomicI64::new(0) }; limits::REGISTERS]
+ })?,
             variables: try_vec(program.variables.len(), |_| AtomicI64::new(0))?,
             timed_out: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -112,18 +118,24 @@ impl Run {
         Ok(run)
     }
 
-    /// A register of a lane.
-    pub(crate) fn register(&self, lane: usize, register: usize) -> i64 {
-        let place = self
-            .registers
-            .get(lane)
-            .and_then(|registers| registers.get(register));
+    /// The registers of a lane or of a body.
+    fn registers(&self, place: Place) -> Option<&[AtomicI64; limits::REGISTERS]> {
+        let index = match place {
+            Place::Lane(lane) => lane.into(),
+            Place::Body(apc) => self.program.lanes.len() + usize::from(apc),
+        };
+        self.registers.get(index)
+    }
+
+    /// A register of a lane or of a body.
+    pub(crate) fn register(&self, place: Place, register: usize) -> i64 {
+        let place = self.registers(place).and_then(|registers| registers.get(register));
         place.map_or(0, |place| place.load(Ordering::Relaxed))
     }
 
-    /// Sets a register of a lane.
-    pub(crate) fn set_register(&self, lane: usize, register: usize, value: i64) {
-        if let Some(place) = self.registers.get(lane).and_then(|all| all.get(register)) {
+    /// Sets a register of a lane or of a body.
+    pub(crate) fn set_register(&self, place: Place, register: usize, value: i64) {
+        if let Some(place) = self.registers(place).and_then(|all| all.get(register)) {
             place.store(value, Ordering::Relaxed);
         }
     }
@@ -226,7 +238,7 @@ impl Run {
                     for (value, observed) in tally.outcome.iter_mut().zip(&self.program.observed) {
                         *value = Program::value_of(
                             *observed,
-                            |lane, register| self.register(lane, register),
+                            |place, register| self.register(place, register),
                             |variable| self.variable(variable),
                         );
                     }
