@@ -73,7 +73,10 @@ impl<'a> Cross<'a> {
             // Debian has the library as source only, and building it is an unstable feature of cargo.
             cargo
                 .arg("-Zbuild-std=core,alloc")
-                .env("RUSTC_BOOTSTRAP", "1");
+                .env("RUSTC_BOOTSTRAP", "1")
+                // The compiler tells cargo that the target has half-precision floats, cargo does not tell
+                // the build script of compiler_builtins, and that leaves out what core calls for them.
+                .env("CARGO_CFG_TARGET_HAS_RELIABLE_F16", "");
         }
         cargo
     }

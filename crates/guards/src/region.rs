@@ -3,7 +3,7 @@
 
 use core::marker::PhantomData;
 
-use crate::{ApcLevel, AtMostApcLevel, OneThread};
+use crate::{ApcLevel, AtMostApcLevel, HoldsKMutex, OneThread};
 
 /// Which of the two counters a region changes.
 pub trait Kind: sealed::Sealed {}
@@ -49,6 +49,7 @@ mod sealed {
     pub trait Proof {}
     impl<K: super::Kind> Proof for super::Region<K> {}
     impl Proof for crate::ApcLevel {}
+    impl Proof for crate::HoldsKMutex {}
 }
 
 /// A region that the calling thread is in. Dropping it leaves the region.
@@ -80,6 +81,16 @@ impl<K: Kind> Region<K> {
         Self::entered()
     }
 
+    /// Takes up a region whose guard was forgotten, for code that cannot leave its regions in the
+    /// reverse order of entering them.
+    ///
+    /// # Safety
+    /// The calling thread is in a region of this kind that has no guard, and the IRQL is at most
+    /// APC_LEVEL until the guard is dropped.
+    pub const unsafe fn assume_entered() -> Self {
+        Self::entered()
+    }
+
     /// The guard of a region that this thread entered and that has no other guard.
     pub(crate) const fn entered() -> Self {
         Self {
@@ -106,7 +117,7 @@ impl<K: Kind> Drop for Region<K> {
 /// A value of the type exists on a thread only while normal kernel APCs are disabled there.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not prove that normal kernel APCs are disabled",
-    note = "enter a `CriticalRegion` or `GuardedRegion` first, or raise to APC_LEVEL; \
+    note = "enter a `CriticalRegion` or `GuardedRegion` first, raise to APC_LEVEL, or hold a mutex; \
             \"at most APC_LEVEL\" proves nothing"
 )]
 pub unsafe trait NormalApcsDisabled: sealed::Proof {}
@@ -115,6 +126,8 @@ pub unsafe trait NormalApcsDisabled: sealed::Proof {}
 unsafe impl<K: Kind> NormalApcsDisabled for Region<K> {}
 // SAFETY: at exactly APC_LEVEL no kernel APC is delivered, and the token stays on its thread.
 unsafe impl NormalApcsDisabled for ApcLevel {}
+// SAFETY: owning a KMUTEX disables them; the token is lent for as long, and stays on its thread.
+unsafe impl NormalApcsDisabled for HoldsKMutex {}
 
 /// Calls `f` inside a critical region. The region is left however `f` ends.
 ///

@@ -8,7 +8,10 @@
 mod apc;
 mod bugcheck;
 mod delivery;
+mod fast_mutex;
 mod irql;
+mod lock;
+mod mutex;
 mod object;
 mod region;
 mod slots;
@@ -18,12 +21,15 @@ mod wait;
 pub use apc::ApcKind;
 pub use bugcheck::BugCheck;
 pub use delivery::Next;
+pub use fast_mutex::FastMutexKind;
 pub use irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
+pub use lock::Acquired;
 pub use object::EventKind;
 pub use region::Answer;
 pub use thread::Baseline;
 
 use apc::Apc;
+use fast_mutex::FastMutex;
 use object::Object;
 use slots::Slots;
 use thread::Thread;
@@ -39,6 +45,10 @@ pub struct ApcId(pub u32);
 /// Names a dispatcher object of one [`Kernel`]. A number is used again once it is removed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ObjectId(pub u32);
+
+/// Names a fast or guarded mutex of one [`Kernel`]. A number is used again once it is removed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct FastMutexId(pub u32);
 
 /// How much of the kernel's behaviour is taken as given.
 ///
@@ -64,6 +74,7 @@ pub struct Kernel {
     threads: Slots<Thread>,
     apcs: Slots<Apc>,
     objects: Slots<Object>,
+    fast_mutexes: Slots<FastMutex>,
     /// The blocked threads in the order in which they blocked. Kept in `Nt52` only, where the
     /// order decides who wakes.
     wait_order: Vec<ThreadId>,
@@ -77,6 +88,7 @@ impl Kernel {
             threads: Slots::new(),
             apcs: Slots::new(),
             objects: Slots::new(),
+            fast_mutexes: Slots::new(),
             wait_order: Vec::new(),
         }
     }

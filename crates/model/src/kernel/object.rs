@@ -1,5 +1,6 @@
-//! Dispatcher objects: events, and the objects of threads.
+//! Dispatcher objects: events, mutexes, and the objects of threads.
 
+use super::mutex::Mutex;
 use super::{BugCheck, Kernel, ObjectId, Profile, ThreadId};
 
 /// The two kinds of event (`KeInitializeEvent`).
@@ -15,6 +16,7 @@ pub enum EventKind {
 pub(super) enum Object {
     Event { kind: EventKind, signaled: bool },
     Thread { thread: ThreadId },
+    Mutex(Mutex),
 }
 
 impl Kernel {
@@ -23,17 +25,24 @@ impl Kernel {
         ObjectId(self.objects.insert(Object::Event { kind, signaled }))
     }
 
-    /// Frees an event, or the object of a thread that has ended together with the thread.
+    /// Frees an event, a mutex, or the object of a thread that has ended together with the thread.
     /// An APC whose target is freed can't be inserted any more.
     ///
     /// # Errors
     ///
-    /// 0x139 with parameter 1 = 3 when a thread still waits on the object, or when it is the
-    /// object of a thread that has not ended. No page names a bug check for this.
+    /// 0x139 with parameter 1 = 3 when a thread still waits on the object, when it is the
+    /// object of a thread that has not ended, or a mutex that a thread owns. No page names a bug check for this.
     pub fn remove_object(&mut self, o: ObjectId) -> Result<(), BugCheck> {
         if self.threads.iter().any(|(_, thread)| thread.waits_on(o)) {
             return Err(BugCheck::freed_in_use(
                 "An object was freed while a thread waited on it.",
+            ));
+        }
+        if let Object::Mutex(mutex) = self.objects.get(o.0)
+            && mutex.owner().is_some()
+        {
+            return Err(BugCheck::freed_in_use(
+                "A KMUTEX was freed while a thread owned it.",
             ));
         }
         if let Object::Thread { thread } = *self.objects.get(o.0) {
@@ -89,9 +98,13 @@ impl Kernel {
             Object::Event {
                 kind: EventKind::Synchronization,
                 ..
-            } => {}
-            _ => return Vec::new(),
+            } => self.takers(o),
+            _ => Vec::new(),
         }
+    }
+
+    /// Those of which one gets the object when it is signaled now.
+    pub(super) fn takers(&self, o: ObjectId) -> Vec<ThreadId> {
         let mut takers = self.blocked_threads();
         takers.retain(|&t| self.would_be_satisfied(t, o));
         if self.profile == Profile::Nt52 {
@@ -117,32 +130,35 @@ impl Kernel {
     pub fn event_signaled(&self, o: ObjectId) -> bool {
         match self.objects.get(o.0) {
             Object::Event { signaled, .. } => *signaled,
-            Object::Thread { .. } => panic!("object {} is no event", o.0),
+            _ => panic!("object {} is no event", o.0),
         }
     }
 
     fn event_mut(&mut self, o: ObjectId) -> (EventKind, &mut bool) {
         match self.objects.get_mut(o.0) {
             Object::Event { kind, signaled } => (*kind, signaled),
-            Object::Thread { .. } => panic!("object {} is no event", o.0),
+            _ => panic!("object {} is no event", o.0),
         }
     }
 
-    pub(super) fn signaled(&self, o: ObjectId) -> bool {
-        match *self.objects.get(o.0) {
-            Object::Event { signaled, .. } => signaled,
-            Object::Thread { thread } => self.thread(thread).ended,
+    /// Whether the object satisfies a wait of the thread.
+    pub(super) fn signaled(&self, t: ThreadId, o: ObjectId) -> bool {
+        match self.objects.get(o.0) {
+            Object::Event { signaled, .. } => *signaled,
+            Object::Thread { thread } => self.thread(*thread).ended,
+            Object::Mutex(mutex) => mutex.open_to(t),
         }
     }
 
-    /// What a satisfied wait does to the object: only a synchronization event changes.
-    pub(super) fn consume(&mut self, o: ObjectId) {
-        if let Object::Event {
-            kind: EventKind::Synchronization,
-            signaled,
-        } = self.objects.get_mut(o.0)
-        {
-            *signaled = false;
+    /// What a satisfied wait of the thread does to the object.
+    pub(super) fn consume(&mut self, t: ThreadId, o: ObjectId) {
+        match self.objects.get_mut(o.0) {
+            Object::Event {
+                kind: EventKind::Synchronization,
+                signaled,
+            } => *signaled = false,
+            Object::Mutex(_) => self.take_mutex(t, o),
+            Object::Event { .. } | Object::Thread { .. } => {}
         }
     }
 }

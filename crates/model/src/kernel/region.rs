@@ -37,11 +37,13 @@ impl Kernel {
     /// # Errors
     ///
     /// 0xC4/0x11B above APC_LEVEL; 0xC4/0x3E when the thread is in no critical region of its own,
-    /// that is, when the counter would rise above the thread's baseline.
+    /// that is, when the counter would rise above the thread's baseline less the mutexes that
+    /// the thread owns.
     pub fn leave_critical(&mut self, t: ThreadId) -> Result<(), BugCheck> {
         self.at_most_apc_level(t, 0x11B, "KeLeaveCriticalRegion")?;
         let thread = self.thread(t);
-        if thread.counters.kernel == thread.baseline.kernel {
+        let outside = thread.baseline.kernel.wrapping_sub(self.owned_mutexes(t));
+        if thread.counters.kernel == outside {
             let reason = "KeLeaveCriticalRegion was called in a thread that is in no critical \
                           region of its own.";
             return Err(BugCheck::verifier(0x3E, [0; 3], reason));
@@ -124,6 +126,16 @@ impl Kernel {
             u64::from(irql)
         };
         Err(BugCheck::verifier(kind, [second, 0, 0], reason))
+    }
+
+    /// The thread owns a KMUTEX more.
+    pub(super) fn enter_owned_mutex(&mut self, t: ThreadId) {
+        self.enter(t, Region::Critical);
+    }
+
+    /// The thread owns a KMUTEX less, which forces the APCs that this enables.
+    pub(super) fn leave_owned_mutex(&mut self, t: ThreadId) {
+        self.leave(t, Region::Critical);
     }
 
     fn counter(&mut self, t: ThreadId, region: Region) -> &mut i16 {

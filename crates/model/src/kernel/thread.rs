@@ -3,7 +3,7 @@
 use super::apc::Queued;
 use super::bugcheck::{
     APC_INDEX_MISMATCH, IRQL_GT_ZERO_AT_SYSTEM_SERVICE, KERNEL_APC_PENDING_DURING_EXIT,
-    combined_apc_disable,
+    KERNEL_LOCK_ENTRY_LEAKED_ON_THREAD_TERMINATION, combined_apc_disable,
 };
 use super::delivery::Frame;
 use super::object::Object;
@@ -66,18 +66,23 @@ impl Kernel {
     ///
     /// 0x20 KERNEL_APC_PENDING_DURING_EXIT when a counter is not at its baseline, the IRQL is not
     /// PASSIVE_LEVEL, or an APC routine has not returned (semantics.md, section 4; the page of
-    /// 0x20 demands zero for both).
+    /// 0x20 demands zero for both; owning a KMUTEX moves a counter, holding a fast mutex the
+    /// IRQL). 0x153 KERNEL_LOCK_ENTRY_LEAKED_ON_THREAD_TERMINATION when none of these gives away
+    /// that it still holds a lock.
     ///
     /// # Panics
     ///
     /// When the thread waits: only a running thread can end itself.
     pub fn end_thread(&mut self, t: ThreadId) -> Result<Vec<ApcId>, BugCheck> {
+        let (mutexes, lock) = (self.owned_mutexes(t), self.held_lock(t));
         let thread = self.thread_mut(t);
         assert!(
             thread.wait.is_none(),
             "a thread that waits can't end itself"
         );
-        let wrong = if thread.counters != thread.baseline {
+        let wrong = if mutexes > 0 {
+            Some("The thread ends while it owns a KMUTEX.")
+        } else if thread.counters != thread.baseline {
             Some("The thread ends inside a region that it has not left.")
         } else if thread.irql != PASSIVE_LEVEL {
             Some("The thread ends above PASSIVE_LEVEL.")
@@ -95,10 +100,22 @@ impl Kernel {
                 reason,
             ));
         }
+        if let Some(name) = lock {
+            return Err(BugCheck::new(
+                KERNEL_LOCK_ENTRY_LEAKED_ON_THREAD_TERMINATION,
+                [0; 4],
+                format!("The thread ends while it holds a {name}."),
+            ));
+        }
         thread.ended = true;
         let object = thread.object;
         self.wake_all(object);
         Ok(self.flush_queue(t))
+    }
+
+    /// A lock that the thread holds and that is no dispatcher object, by its name.
+    fn held_lock(&self, t: ThreadId) -> Option<&'static str> {
+        self.held_fast_mutex(t)
     }
 
     /// The thread's counters now. There is no documented accessor (semantics.md, section 1):

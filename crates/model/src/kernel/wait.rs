@@ -3,15 +3,35 @@
 //! All waits here are non-alertable or kernel-mode ones, which kernel APCs never end
 //! (semantics.md, section 2).
 
+use super::lock::Claim;
 use super::thread::Thread;
 use super::{APC_LEVEL, BugCheck, DISPATCH_LEVEL, Kernel, ObjectId, Profile, ThreadId};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Wait {
-    objects: Vec<ObjectId>,
-    all: bool,
+    pub(super) awaited: Awaited,
     /// The index that ended the wait; the thread goes on once the wait is granted.
-    satisfied: Option<usize>,
+    pub(super) satisfied: Option<usize>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Awaited {
+    Objects {
+        objects: Vec<ObjectId>,
+        all: bool,
+    },
+    /// Satisfied with index 0.
+    Lock(Claim),
+}
+
+impl Wait {
+    /// The claim to a lock that has not been met.
+    pub(super) fn claim(&self) -> Option<Claim> {
+        match self.awaited {
+            Awaited::Lock(claim) if self.satisfied.is_none() => Some(claim),
+            _ => None,
+        }
+    }
 }
 
 /// MAXIMUM_WAIT_OBJECTS.
@@ -20,9 +40,17 @@ const MAXIMUM_WAIT_OBJECTS: usize = 64;
 impl Thread {
     /// Whether a wait of the thread, interrupted or not, is still linked to the object.
     pub(super) fn waits_on(&self, o: ObjectId) -> bool {
+        let waits_on = |wait: &Wait| match &wait.awaited {
+            Awaited::Objects { objects, .. } => wait.satisfied.is_none() && objects.contains(&o),
+            Awaited::Lock(_) => false,
+        };
+        self.waits().any(waits_on)
+    }
+
+    /// The waits of the thread, the interrupted ones too.
+    pub(super) fn waits(&self) -> impl Iterator<Item = &Wait> {
         let interrupted = self.frames.iter().filter_map(|frame| frame.wait.as_ref());
-        let mut waits = interrupted.chain(&self.wait);
-        waits.any(|wait| wait.satisfied.is_none() && wait.objects.contains(&o))
+        interrupted.chain(&self.wait)
     }
 }
 
@@ -38,7 +66,9 @@ impl Kernel {
     ///
     /// 0xC4/0x120 above DISPATCH_LEVEL, 0xC4/0x122 at DISPATCH_LEVEL with `may_block`, whether or
     /// not an object is signaled (page of bug check 0xC4). 0xC for more than 64 objects
-    /// (page of `KeWaitForMultipleObjects`) and for none, which no page describes.
+    /// (page of `KeWaitForMultipleObjects`) and for none, which no page describes. 0x1E with
+    /// parameter 1 = 0xC0000191 STATUS_MUTANT_LIMIT_EXCEEDED for a mutex that the thread has
+    /// acquired 2^31 times.
     ///
     /// # Panics
     ///
@@ -69,9 +99,14 @@ impl Kernel {
                 reason,
             ));
         }
+        for &o in objects {
+            self.check_mutex_limit(t, o)?;
+        }
         self.thread_mut(t).wait = Some(Wait {
-            objects: objects.to_vec(),
-            all,
+            awaited: Awaited::Objects {
+                objects: objects.to_vec(),
+                all,
+            },
             satisfied: None,
         });
         if self.satisfy(t) || !may_block {
@@ -82,17 +117,24 @@ impl Kernel {
         Ok(None)
     }
 
-    /// The index with which the wait of `t` has been satisfied, if it has: the thread may go on.
+    /// The index with which the wait of `t` has been satisfied, if it has, or 0 when it is for a
+    /// lock that the thread could get now: the thread may go on.
     /// Not while an APC routine runs inside the wait, and not before the thread has taken the
     /// APCs that are forced.
     pub fn grantable(&self, t: ThreadId) -> Option<usize> {
-        let satisfied = self.thread(t).wait.as_ref()?.satisfied?;
-        (!self.forced(t)).then_some(satisfied)
+        let wait = self.thread(t).wait.as_ref()?;
+        let open = |claim| self.open_to_waiter(t, claim).then_some(0);
+        let satisfied = wait.satisfied.or_else(|| wait.claim().and_then(open));
+        satisfied.filter(|_| !self.forced(t))
     }
 
-    /// Ends a satisfied wait: the thread runs again. `None` when [`Kernel::grantable`] is.
+    /// Ends a satisfied wait: the thread runs again, with the lock if it waited for one. `None`
+    /// when [`Kernel::grantable`] is.
     pub fn grant(&mut self, t: ThreadId) -> Option<usize> {
         let index = self.grantable(t)?;
+        if self.blocked(t) {
+            self.satisfy(t);
+        }
         self.thread_mut(t).wait = None;
         Some(index)
     }
@@ -100,14 +142,23 @@ impl Kernel {
     /// Ends the wait of `t` without an object: a time-out, or an abandoned test.
     ///
     /// `false` when there is nothing to end: the wait is satisfied already (grant it), an APC
-    /// routine runs inside it, or the thread does not wait.
+    /// routine runs inside it, it is for a lock, which can't be given up, or the thread does not
+    /// wait.
     pub fn expire(&mut self, t: ThreadId) -> bool {
-        let blocked = self.blocked(t);
+        let wait = self.thread(t).wait.as_ref();
+        let blocked = wait.is_some_and(|wait| wait.satisfied.is_none() && wait.claim().is_none());
         if blocked {
             self.thread_mut(t).wait = None;
             self.wait_order.retain(|&waiter| waiter != t);
         }
         blocked
+    }
+
+    /// Whether the wait of the thread has been satisfied, so that only what is forced holds it
+    /// up. Not for a lock that the thread could get and has not got.
+    pub fn satisfied(&self, t: ThreadId) -> bool {
+        let wait = self.thread(t).wait.as_ref();
+        wait.is_some_and(|wait| wait.satisfied.is_some())
     }
 
     /// Whether the thread is in a wait: not when an APC routine runs inside it.
@@ -123,7 +174,7 @@ impl Kernel {
             .is_some_and(|wait| wait.satisfied.is_none())
     }
 
-    fn block(&mut self, t: ThreadId) {
+    pub(super) fn block(&mut self, t: ThreadId) {
         self.force_allowed(t);
         if self.profile == Profile::Nt52 {
             self.wait_order.push(t);
@@ -141,7 +192,10 @@ impl Kernel {
     /// does not look before the thread has taken what is forced.
     pub(super) fn resume_wait(&mut self, t: ThreadId, wait: Wait) {
         self.thread_mut(t).wait = Some(wait);
-        if self.blocked(t) && !self.forced(t) && !self.satisfy(t) {
+        // In `Documented` somebody else may have a lock first: it is granted as an event of its own.
+        let claim = self.thread(t).wait.as_ref().and_then(Wait::claim);
+        let looks = self.profile == Profile::Nt52 || claim.is_none();
+        if self.blocked(t) && !self.forced(t) && !(looks && self.satisfy(t)) {
             self.block(t);
         }
     }
@@ -173,35 +227,56 @@ impl Kernel {
         let Some(wait) = &self.thread(t).wait else {
             return false;
         };
-        let signaled = |&x: &ObjectId| x == o || self.signaled(x);
-        wait.objects.contains(&o) && (!wait.all || wait.objects.iter().all(signaled))
+        let Awaited::Objects { objects, all } = &wait.awaited else {
+            return false;
+        };
+        let signaled = |&x: &ObjectId| x == o || self.signaled(t, x);
+        objects.contains(&o) && (!all || objects.iter().all(signaled))
     }
 
-    /// Satisfies the wait of the thread if its objects allow it, and consumes them.
+    /// Satisfies the wait of the thread if its objects or its lock allow it, and takes them.
     pub(super) fn satisfy(&mut self, t: ThreadId) -> bool {
         let Some(wait) = self.thread(t).wait.clone() else {
             return false;
         };
-        let index = if wait.all {
-            wait.objects.iter().all(|&o| self.signaled(o)).then_some(0)
-        } else {
-            wait.objects.iter().position(|&o| self.signaled(o))
+        let index = match &wait.awaited {
+            Awaited::Objects { objects, all } => self.take_objects(t, objects, *all),
+            Awaited::Lock(claim) => self.take_lock(t, *claim),
         };
-        let Some(index) = index else { return false };
-        let consumed = if wait.all {
-            &wait.objects[..]
-        } else {
-            &wait.objects[index..=index]
-        };
-        for &o in consumed {
-            self.consume(o);
+        if index.is_none() {
+            return false;
         }
         self.wait_order.retain(|&waiter| waiter != t);
         self.thread_mut(t).wait = Some(Wait {
-            satisfied: Some(index),
+            satisfied: index,
             ..wait
         });
         true
+    }
+
+    fn take_lock(&mut self, t: ThreadId, claim: Claim) -> Option<usize> {
+        let open = self.open_to_waiter(t, claim);
+        open.then(|| {
+            self.give(t, claim);
+            0
+        })
+    }
+
+    fn take_objects(&mut self, t: ThreadId, objects: &[ObjectId], all: bool) -> Option<usize> {
+        let index = if all {
+            objects.iter().all(|&o| self.signaled(t, o)).then_some(0)?
+        } else {
+            objects.iter().position(|&o| self.signaled(t, o))?
+        };
+        let consumed = if all {
+            objects
+        } else {
+            &objects[index..=index]
+        };
+        for &o in consumed {
+            self.consume(t, o);
+        }
+        Some(index)
     }
 }
 

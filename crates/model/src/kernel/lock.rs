@@ -1,0 +1,155 @@
+//! Locks that are no dispatcher objects: who may have one, and how a thread waits for it.
+//!
+//! An acquire can't be cancelled, and nobody but the owner can end another thread's wait for a
+//! lock. In `Documented` a release leaves the lock free, and a waiter gets it by
+//! [`Kernel::give_lock`] or [`Kernel::grant`] at any later moment, unless somebody else comes
+//! first: no page promises an order. In `Nt52` the release hands it over.
+
+use super::wait::{Awaited, Wait};
+use super::{FastMutexId, Kernel, Profile, ThreadId};
+
+/// What came of the attempt to acquire a lock.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Acquired {
+    /// The thread has it.
+    Now,
+    /// The thread waits for it.
+    Blocked,
+    /// The thread does not have it and does not wait.
+    Refused,
+}
+
+/// A lock and the way in which a thread wants it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Claim {
+    FastMutex { mutex: FastMutexId, old_irql: u8 },
+}
+
+/// A lock, whatever its kind.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Lock {
+    FastMutex(FastMutexId),
+}
+
+impl Claim {
+    pub(super) fn lock(self) -> Lock {
+        match self {
+            Self::FastMutex { mutex, .. } => Lock::FastMutex(mutex),
+        }
+    }
+}
+
+impl Kernel {
+    /// Whether `t`, which waits for a lock, could get it now; also while an APC routine runs
+    /// inside that wait.
+    pub fn lock_available(&self, t: ThreadId) -> bool {
+        self.available(t).is_some()
+    }
+
+    /// Gives `t` the lock that it waits for, which ends its wait as soon as nothing else holds
+    /// the thread up ([`Kernel::grantable`]). `false` when [`Kernel::lock_available`] is.
+    pub fn give_lock(&mut self, t: ThreadId) -> bool {
+        let Some((place, claim)) = self.available(t) else {
+            return false;
+        };
+        self.give(t, claim);
+        let thread = self.thread_mut(t);
+        let wait = match place {
+            Some(frame) => thread.frames[frame].wait.as_mut(),
+            None => thread.wait.as_mut(),
+        };
+        if let Some(wait) = wait {
+            wait.satisfied = Some(0);
+        }
+        if place.is_none() {
+            self.wait_order.retain(|&waiter| waiter != t);
+        }
+        true
+    }
+
+    /// A claim of the thread that may be met now, and the frame that interrupts its wait.
+    fn available(&self, t: ThreadId) -> Option<(Option<usize>, Claim)> {
+        let thread = self.thread(t);
+        let interrupted = thread.frames.iter().enumerate();
+        let interrupted =
+            interrupted.filter_map(|(at, frame)| Some((Some(at), frame.wait.as_ref()?)));
+        let waits = interrupted.chain(thread.wait.as_ref().map(|wait| (None, wait)));
+        let mut claims = waits.filter_map(|(place, wait)| Some((place, wait.claim()?)));
+        claims.find(|&(_, claim)| self.open_to_waiter(t, claim))
+    }
+
+    /// Acquires the lock, or begins to wait for it if the thread may block.
+    ///
+    /// # Panics
+    ///
+    /// When the thread waits already or has ended.
+    pub(super) fn acquire(&mut self, t: ThreadId, claim: Claim, may_block: bool) -> Acquired {
+        let thread = self.thread(t);
+        assert!(
+            thread.wait.is_none() && !thread.ended,
+            "only a running thread can acquire a lock"
+        );
+        if self.open_to_newcomer(t, claim) {
+            self.give(t, claim);
+            return Acquired::Now;
+        }
+        if !may_block {
+            return Acquired::Refused;
+        }
+        self.thread_mut(t).wait = Some(Wait {
+            awaited: Awaited::Lock(claim),
+            satisfied: None,
+        });
+        self.block(t);
+        Acquired::Blocked
+    }
+
+    /// Whether the claim can be met at the moment when it is made.
+    fn open_to_newcomer(&self, _t: ThreadId, claim: Claim) -> bool {
+        match claim {
+            Claim::FastMutex { mutex, .. } => self.fast_mutex_owner(mutex).is_none(),
+        }
+    }
+
+    /// Whether the claim of a thread that waits can be met.
+    pub(super) fn open_to_waiter(&self, t: ThreadId, claim: Claim) -> bool {
+        match claim {
+            Claim::FastMutex { .. } => self.open_to_newcomer(t, claim),
+        }
+    }
+
+    pub(super) fn give(&mut self, t: ThreadId, claim: Claim) {
+        match claim {
+            Claim::FastMutex { mutex, old_irql } => self.give_fast_mutex(t, mutex, old_irql),
+        }
+    }
+
+    /// The lock has become free for others. In `Nt52` those get it at once that are first in the
+    /// queue among the ones that `prefer` names, then those that are first in the queue.
+    pub(super) fn hand_over(&mut self, lock: Lock, prefer: impl Fn(Claim) -> bool) {
+        if self.profile != Profile::Nt52 {
+            return;
+        }
+        for preferred in [true, false] {
+            for t in self.blocked_threads() {
+                let claim = self.thread(t).wait.as_ref().and_then(Wait::claim);
+                if claim.is_some_and(|claim| claim.lock() == lock && prefer(claim) == preferred) {
+                    self.satisfy(t);
+                }
+            }
+        }
+    }
+
+    /// Whether a thread waits for the lock, also while an APC routine interrupts that wait.
+    pub(super) fn awaited(&self, lock: Lock) -> bool {
+        self.claims().any(|(_, claim)| claim.lock() == lock)
+    }
+
+    /// All claims that have not been met, with the threads that make them.
+    pub(super) fn claims(&self) -> impl Iterator<Item = (ThreadId, Claim)> {
+        self.threads.iter().flat_map(|(id, thread)| {
+            let claims = thread.waits().filter_map(Wait::claim);
+            claims.map(move |claim| (ThreadId(id), claim))
+        })
+    }
+}
