@@ -1,7 +1,7 @@
 //! What the errors look like, and where they point.
 
 use apclab_litmus::{MAX_BYTES, MAX_DEPTH, parse, parse_bytes};
-use apclab_protocol::program::Program;
+use apclab_protocol::program::{Place, Program};
 use apclab_protocol::verify::{Refusal, verify};
 
 fn rendered(source: &str) -> String {
@@ -67,7 +67,7 @@ error: unknown word `lnae`
  --> t.litmus:4:1
   |
 4 | lnae A
-  | ^^^^ expected a declaration (`apc`, `event`, `var`) or a `lane`
+  | ^^^^ expected a step, another declaration, or a `lane`
   |
   = help: did you mean `lane`?
 
@@ -398,7 +398,7 @@ error: refused: left-open at A end
  --> t.litmus:3:17
   |
 3 |   enter critical # open
-  |                 ^ the lane ends with this scope still open"
+  |                 ^ the steps end with this scope still open"
     );
     let at_step = Refusal { step: 0, ..refusal };
     let shown = test.render_refusal(&at_step, source);
@@ -406,7 +406,7 @@ error: refused: left-open at A end
     assert!(shown.starts_with(title), "{shown}");
     assert!(shown.contains("t.litmus:3:3"), "{shown}");
     let empty_lane = Refusal {
-        lane: 1,
+        place: Place::Lane(1),
         step: 0,
         ..refusal
     };
@@ -417,7 +417,7 @@ error: refused: left-open at A end
     // The source may have changed meanwhile, and a refusal may come from elsewhere.
     assert!(test.render_refusal(&at_step, "").contains("t.litmus:1:1"));
     let nowhere = Refusal {
-        lane: 9,
+        place: Place::Lane(9),
         step: 9,
         ..refusal
     };

@@ -9,7 +9,7 @@ use apclab_litmus::{
     Condition, Diagnostics, Expectation, Formula, Names, Quantifier, Test, parse, parse_bytes,
 };
 use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, Observed};
+use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, LockKind, Observed, Place};
 use apclab_protocol::step::Step;
 use apclab_protocol::verify::Reason;
 use proptest::prelude::*;
@@ -45,7 +45,58 @@ fn step() -> impl Strategy<Value = Step> {
             }
         ),
         (0_u8..2, 0_u8..16).prop_map(|(variable, to)| Step::Load { variable, to }),
+        (0_u8..2, 0_u8..16, 0_u32..=10_000).prop_map(|(event, to, milliseconds)| Step::WaitFor {
+            event,
+            to,
+            milliseconds
+        }),
+        (0_u8..3).prop_map(|lock| Step::Acquire { lock }),
+        (0_u8..3).prop_map(|lock| Step::Release { lock }),
+        Just(Step::End),
     ]
+}
+
+/// A step that begins a block, whose length is not known yet.
+fn block() -> impl Strategy<Value = Step> {
+    let attempt = |lock, to, milliseconds| Step::Try {
+        lock,
+        to,
+        milliseconds,
+        length: 0,
+    };
+    prop_oneof![
+        (0_u8..2, 0_u8..16).prop_map(move |(lock, to)| attempt(lock, to, 0)),
+        (0_u8..16, 0_u32..=10_000).prop_map(move |(to, time)| attempt(2, to, time)),
+        (1_u32..=10_000).prop_map(|count| Step::Repeat { count, length: 0 }),
+    ]
+}
+
+/// Steps with blocks in one another, and with ends too many.
+fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![5 => step(), 1 => block()];
+    proptest::collection::vec(step, 0..most / 2).prop_map(|mut steps| {
+        let mut open = Vec::new();
+        let mut index = 0;
+        while index < steps.len() || !open.is_empty() {
+            if index == steps.len() {
+                steps.push(Step::End);
+            }
+            match steps[index] {
+                Step::Try { .. } | Step::Repeat { .. } => open.push(index),
+                Step::End => {
+                    if let Some(begin) = open.pop()
+                        && let Step::Try { length, .. } | Step::Repeat { length, .. } =
+                            &mut steps[begin]
+                    {
+                        *length = u32::try_from(index - begin - 1).unwrap();
+                    }
+                }
+                _ => {}
+            }
+            index += 1;
+        }
+        steps
+    })
 }
 
 /// Steps that use everything that is declared and write `r0`.
@@ -63,11 +114,23 @@ fn prologue() -> Vec<Step> {
             },
         ]
     };
-    [each(0), each(1)].concat()
+    let locks = (0..3).map(|lock| Step::Acquire { lock });
+    [each(0), each(1)]
+        .concat()
+        .into_iter()
+        .chain(locks)
+        .collect()
+}
+
+/// A body that may be empty. One that is not writes `r0`.
+fn first(body: Vec<Step>) -> Vec<Step> {
+    let ran = Step::Ran { apc: 0, to: 0 };
+    let ran = (!body.is_empty()).then_some(ran);
+    ran.into_iter().chain(body).collect()
 }
 
 /// The values that formulas speak of, by the index that stands for them until they are numbered.
-const VALUES: [(&str, Observed); 4] = [
+const VALUES: [(&str, Observed); 5] = [
     (
         "A:r0",
         Observed::Register {
@@ -79,6 +142,13 @@ const VALUES: [(&str, Observed); 4] = [
         "second-lane:r0",
         Observed::Register {
             lane: 1,
+            register: 0,
+        },
+    ),
+    (
+        "apc-2:r0",
+        Observed::ApcRegister {
+            apc: 1,
             register: 0,
         },
     ),
@@ -130,6 +200,9 @@ fn number(formula: &mut Formula, list: &mut Vec<Observed>) {
     }
 }
 
+/// Lanes and bodies of [`test`] that have at least six steps.
+const PLACES: [Place; 3] = [Place::Lane(0), Place::Lane(1), Place::Body(1)];
+
 fn expectation() -> impl Strategy<Value = Expectation> {
     let quantifier = select(vec![
         Quantifier::Forall,
@@ -140,24 +213,39 @@ fn expectation() -> impl Strategy<Value = Expectation> {
         3 => (quantifier, formula()).prop_map(|(quantifier, formula)| {
             Expectation::Condition(Condition { quantifier, formula })
         }),
-        1 => (select(Reason::ALL.to_vec()), 0_usize..2, 0_usize..7)
-            .prop_map(|(reason, lane, step)| Expectation::Refused { reason, lane, step }),
+        1 => (select(Reason::ALL.to_vec()), select(PLACES.to_vec()), 0_usize..7)
+            .prop_map(|(reason, place, step)| Expectation::Refused { reason, place, step }),
     ]
+}
+
+/// Ids of facts, or tags.
+fn words() -> impl Strategy<Value = Vec<String>> {
+    proptest::collection::btree_set("[a-z]{1,5}(-[a-z0-9]{1,3}){0,3}", 0..3)
+        .prop_map(|words| words.into_iter().collect())
 }
 
 fn test() -> impl Strategy<Value = Test> {
     (
-        proptest::collection::vec(step(), 0..20),
-        proptest::collection::vec(step(), 0..20),
+        [steps(40), steps(40)],
+        [steps(16), steps(7)],
         [constant(), constant()],
-        any::<[bool; 6]>(),
+        any::<[bool; 8]>(),
         expectation(),
         proptest::collection::vec(0..VALUES.len(), 0..4),
         r#"[a-zA-Z0-9 "\\.é(*#)]{0,30}"#,
-        proptest::collection::btree_set("[a-z]{1,5}(-[a-z0-9]{1,3}){0,3}", 0..3),
+        [words(), words()],
     )
         .prop_map(
-            |(a, b, variables, bits, mut expectation, locations, description, shows)| {
+            |(
+                [a, b],
+                [first_body, second_body],
+                variables,
+                bits,
+                mut expectation,
+                locations,
+                description,
+                [shows, tags],
+            )| {
                 let mut observed = Vec::new();
                 if let Expectation::Condition(condition) = &mut expectation {
                     number(&mut condition.formula, &mut observed);
@@ -189,17 +277,25 @@ fn test() -> impl Strategy<Value = Test> {
                     apcs: vec![apc(bits[4], bits[5]), apc(bits[5], bits[0])],
                     observed,
                     lanes: vec![[prologue(), a].concat(), [prologue(), b].concat()],
+                    bodies: vec![first(first_body), [prologue(), second_body].concat()],
+                    locks: vec![LockKind::FastMutex, LockKind::GuardedMutex, LockKind::Mutex],
+                    raw: match (bits[6], bits[7]) {
+                        (first, true) => vec![first, true],
+                        (true, false) => vec![true],
+                        (false, false) => vec![],
+                    },
                 };
-                let words = |words: [&str; 2]| words.map(str::to_owned).to_vec();
+                let words = |words: &[&str]| words.iter().map(|&w| w.to_owned()).collect();
                 let names = Names {
-                    lanes: words(["A", "second-lane"]),
-                    variables: words(["x", "y_2"]),
-                    events: words(["go", "E"]),
-                    apcs: words(["n", "apc-2"]),
+                    lanes: words(&["A", "second-lane"]),
+                    variables: words(&["x", "y_2"]),
+                    events: words(&["go", "E"]),
+                    apcs: words(&["n", "apc-2"]),
+                    locks: words(&["f", "g", "k"]),
                 };
                 let mut test = Test::from_program("made-up", program, names, expectation);
                 test.description = description;
-                test.shows = shows.into_iter().collect();
+                (test.shows, test.tags) = (shows, tags);
                 test
             },
         )
@@ -253,6 +349,13 @@ fn piece() -> impl Strategy<Value = String> {
         select(vec![
             "test",
             "lane",
+            "raw",
+            "tags",
+            "mutex k",
+            "try k for 10ms",
+            "repeat 2",
+            "end",
+            "for",
             "A",
             "var x",
             "event e",
@@ -315,6 +418,7 @@ proptest! {
         prop_assert_eq!(&again.name, &test.name);
         prop_assert_eq!(&again.description, &test.description);
         prop_assert_eq!(&again.shows, &test.shows);
+        prop_assert_eq!(&again.tags, &test.tags);
         prop_assert_eq!(again.to_text(), text);
     }
 
@@ -323,14 +427,22 @@ proptest! {
     fn places_are_where_the_steps_stand(test in test()) {
         let text = test.to_text();
         let test = parse("file", &text).unwrap();
-        for (lane, steps) in test.program.lanes.iter().enumerate() {
-            let first = test.place_of(lane, 0).line;
-            for step in 0..steps.len() {
-                let place = test.place_of(lane, step);
-                prop_assert_eq!((place.line, place.column), (first + step, 3));
+        let lines: Vec<&str> = text.lines().collect();
+        let heads = ["lane A", "lane second-lane", "apc n ", "apc apc-2 "];
+        let places = [Place::Lane(0), Place::Lane(1), Place::Body(0), Place::Body(1)];
+        for (place, head) in places.into_iter().zip(heads) {
+            let above = lines.iter().position(|line| line.starts_with(head)).unwrap() + 1;
+            let steps = test.steps(place).len();
+            for step in 0..steps {
+                let at = test.place_of(place, step);
+                prop_assert_eq!(at.line, above + step + 1);
+                let (indent, word) = lines[at.line - 1].split_at(at.column - 1);
+                prop_assert!(indent.len() >= 2 && indent.trim().is_empty());
+                prop_assert!(word.starts_with(|c: char| c.is_ascii_lowercase()));
             }
-            let end = test.place_of(lane, steps.len());
-            prop_assert_eq!(end.line, first + steps.len() - 1);
+            let end = test.place_of(place, steps);
+            prop_assert_eq!(end.line, above + steps);
+            prop_assert_eq!(end.column, lines[end.line - 1].len() + 1);
         }
     }
 

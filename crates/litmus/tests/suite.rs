@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use apclab_litmus::{Expectation, Test, parse};
-use apclab_protocol::program::Program;
+use apclab_protocol::program::{Place, Program};
 use apclab_protocol::verify::{Reason, Refusal, verify};
 
 fn root() -> PathBuf {
@@ -127,10 +127,17 @@ fn refused_programs_are_refused_as_they_say_and_all_others_may_run() {
         let name = path.display();
         match (&test.expectation, judge(&test)) {
             (Expectation::Condition(_), Ok(())) => assert!(!is_refused(&path), "{name}"),
-            (Expectation::Refused { reason, lane, step }, Err(refusal)) => {
+            (
+                Expectation::Refused {
+                    reason,
+                    place,
+                    step,
+                },
+                Err(refusal),
+            ) => {
                 assert!(is_refused(&path), "{name}");
-                let found = (refusal.reason, refusal.lane as usize, refusal.step as usize);
-                assert_eq!(found, (*reason, *lane, *step), "{name}");
+                let found = (refusal.reason, refusal.place, refusal.step as usize);
+                assert_eq!(found, (*reason, *place, *step), "{name}");
                 reasons.insert(reason.name());
             }
             (expected, found) => panic!("{name}: expected {expected:?}, found {found:?}"),
@@ -155,11 +162,11 @@ fn a_program_that_nests_too_deep_is_refused_at_its_step() {
     let refusal = judge(&test).unwrap_err();
     let expected = Expectation::Refused {
         reason: refusal.reason,
-        lane: 0,
+        place: Place::Lane(0),
         step: refusal.step as usize,
     };
     assert_eq!(test.expectation, expected);
-    assert_eq!(test.place_of(0, 1024).to_string(), "1027:1");
+    assert_eq!(test.place_of(Place::Lane(0), 1024).to_string(), "1027:1");
 }
 
 #[test]
@@ -172,6 +179,7 @@ fn the_suite_survives_being_printed() {
         assert_eq!(again.expectation, test.expectation, "{text}");
         assert_eq!(again.description, test.description, "{text}");
         assert_eq!(again.shows, test.shows, "{text}");
+        assert_eq!(again.tags, test.tags, "{text}");
         assert_eq!(again.to_text(), text);
     }
 }
