@@ -15,13 +15,28 @@ use super::trace::What;
 
 /// Executes all steps of an APC's body in the thread of `lane`. It cannot be stopped: it is short.
 pub(crate) fn execute(run: &Run, lane: usize, apc: u8, irql: &impl AtMostApcLevel) {
-    let Some(steps) = run.program.bodies.get(usize::from(apc)) else { return };
+    let Some(steps) = run.program.bodies.get(usize::from(apc)) else {
+        return;
+    };
     let mut slots = [Slot::EMPTY; limits::STEPS_PER_BODY];
     let mut regions = RegionStack::new(&mut slots);
-    let plain = Plain { run, lane, place: Place::Body(apc) };
+    let plain = Plain {
+        run,
+        lane,
+        place: Place::Body(apc),
+    };
     let note = |kind, index: usize, value| {
         let step = u32::try_from(index).unwrap_or(u32::MAX);
-        run.trace.write(lane, irql, What { kind, step, apc, value });
+        run.trace.write(
+            lane,
+            irql,
+            What {
+                kind,
+                step,
+                apc,
+                value,
+            },
+        );
     };
     for (index, step) in steps.iter().enumerate() {
         note(Kind::Step, index, 0);

@@ -62,7 +62,11 @@ impl<'r> Interpreter<'r> {
             lane,
             steps: code.map_or(&[][..], |code| &code.steps),
             next: 0,
-            blocks: [Block { begin: 0, end: 0, left: 0 }; limits::SCOPES],
+            blocks: [Block {
+                begin: 0,
+                end: 0,
+                left: 0,
+            }; limits::SCOPES],
             open_blocks: 0,
             raw: code.is_some_and(|code| code.raw).then(|| Raw::new(run)),
         }
@@ -101,7 +105,12 @@ impl<'r> Interpreter<'r> {
                     self.acquire(lock, irql, regions.spare())?;
                     0
                 }
-                Step::Try { lock, to, milliseconds, length } => {
+                Step::Try {
+                    lock,
+                    to,
+                    milliseconds,
+                    length,
+                } => {
                     let block = Self::block(index, length, 1);
                     let inner = regions.spare();
                     self.attempt(lock, to, milliseconds, block, irql, inner)?
@@ -120,12 +129,18 @@ impl<'r> Interpreter<'r> {
                 Step::LeaveGuarded => self.leave(RegionKind::Guarded, &mut regions)?,
                 Step::Barrier => self.barrier(irql.passive().ok_or(Halted)?)?,
                 Step::Wait { event } => self.wait(irql, event)?,
-                Step::WaitFor { event, to, milliseconds } => {
-                    self.wait_for(irql, event, to, milliseconds)?
+                Step::WaitFor {
+                    event,
+                    to,
+                    milliseconds,
+                } => self.wait_for(irql, event, to, milliseconds)?,
+                step => Plain {
+                    run: self.run,
+                    lane: self.lane,
+                    place: self.place(),
                 }
-                step => Plain { run: self.run, lane: self.lane, place: self.place() }
-                    .step(step, index, irql)
-                    .ok_or(Halted)?,
+                .step(step, index, irql)
+                .ok_or(Halted)?,
             };
             self.note(irql, Kind::Done, index, value);
         }
@@ -148,7 +163,16 @@ impl<'r> Interpreter<'r> {
 
     fn note(&self, irql: &impl AtMostApcLevel, kind: Kind, index: usize, value: i64) {
         let step = u32::try_from(index).unwrap_or(u32::MAX);
-        self.run.trace.write(self.lane, irql, What { kind, step, apc: NO_APC, value });
+        self.run.trace.write(
+            self.lane,
+            irql,
+            What {
+                kind,
+                step,
+                apc: NO_APC,
+                value,
+            },
+        );
     }
 
     fn answer(&self, to: u8, value: impl Into<i64>) -> i64 {
@@ -177,7 +201,11 @@ impl<'r> Interpreter<'r> {
             Some(raw) => raw.leave(kind).then_some(kind),
             None => regions.leave(),
         };
-        if left == Some(kind) { Ok(0) } else { Err(Halted) }
+        if left == Some(kind) {
+            Ok(0)
+        } else {
+            Err(Halted)
+        }
     }
 
     fn block(begin: usize, length: u32, rounds: u32) -> Block {
@@ -197,7 +225,9 @@ impl<'r> Interpreter<'r> {
 
     /// At the `end` of the innermost block: another round, or past it.
     fn end(&mut self, index: usize) {
-        let Some(top) = self.open_blocks.checked_sub(1) else { return };
+        let Some(top) = self.open_blocks.checked_sub(1) else {
+            return;
+        };
         match self.blocks.get_mut(top) {
             Some(block) if block.end == index && block.left > 0 => {
                 block.left -= 1;
@@ -209,7 +239,12 @@ impl<'r> Interpreter<'r> {
     }
 
     fn kind(&self, lock: u8) -> Result<LockKind, Halted> {
-        self.run.program.locks.get(usize::from(lock)).copied().ok_or(Halted)
+        self.run
+            .program
+            .locks
+            .get(usize::from(lock))
+            .copied()
+            .ok_or(Halted)
     }
 
     /// In a raw lane, a mutex is released by its count. `false`: the release ends a scope.
@@ -275,8 +310,9 @@ impl<'r> Interpreter<'r> {
             }
             LockKind::Mutex => {
                 let mut begun = Ok(());
-                let owned =
-                    self.own(lock, milliseconds, irql, slots, |this| begun = entered(this))?;
+                let owned = self.own(lock, milliseconds, irql, slots, |this| {
+                    begun = entered(this)
+                })?;
                 begun?;
                 owned.then_some(Ok(()))
             }
@@ -321,7 +357,11 @@ impl Interpreter<'_> {
 
     fn barrier(&self, irql: &Passive) -> Result<i64, Halted> {
         let stop = self.run.control.stop().ok_or(Halted)?;
-        match self.run.barrier.meet_or_stop(irql, stop, self.run.wait_deadline_ms()) {
+        match self
+            .run
+            .barrier
+            .meet_or_stop(irql, stop, self.run.wait_deadline_ms())
+        {
             Met::All => Ok(0),
             Met::Stopped => Err(Halted),
             Met::TimedOut => self.time_out(irql),
@@ -371,9 +411,7 @@ impl Interpreter<'_> {
 }
 
 /// What came of a wait for a mutex: the result of what was done with it, or `false` for a time-out.
-pub(crate) fn owned(
-    ended: Result<Result<bool, Halted>, NotAcquired>,
-) -> Result<bool, Halted> {
+pub(crate) fn owned(ended: Result<Result<bool, Halted>, NotAcquired>) -> Result<bool, Halted> {
     match ended {
         Ok(ended) => ended,
         Err(NotAcquired::TimedOut) => Ok(false),

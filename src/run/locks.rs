@@ -24,7 +24,9 @@ impl Locks {
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub(crate) fn try_new(kinds: &[LockKind]) -> Result<Self, NtStatus> {
         let mut locks = Vec::new();
-        locks.try_reserve_exact(kinds.len()).map_err(|_| INSUFFICIENT_RESOURCES)?;
+        locks
+            .try_reserve_exact(kinds.len())
+            .map_err(|_| INSUFFICIENT_RESOURCES)?;
         for kind in kinds {
             let lock = match kind {
                 LockKind::FastMutex => FastMutex::try_new(()).map(Lock::Fast),
@@ -42,16 +44,28 @@ impl Locks {
 
     /// A lock that is a fast mutex.
     pub(crate) fn fast(&self, lock: u8) -> Option<&FastMutex<()>> {
-        if let Lock::Fast(mutex) = self.get(lock)? { Some(mutex) } else { None }
+        if let Lock::Fast(mutex) = self.get(lock)? {
+            Some(mutex)
+        } else {
+            None
+        }
     }
 
     /// A lock that is a guarded mutex.
     pub(crate) fn guarded(&self, lock: u8) -> Option<&GuardedMutex<()>> {
-        if let Lock::Guarded(mutex) = self.get(lock)? { Some(mutex) } else { None }
+        if let Lock::Guarded(mutex) = self.get(lock)? {
+            Some(mutex)
+        } else {
+            None
+        }
     }
 
     /// A lock that is a mutex.
     pub(crate) fn mutex(&self, lock: u8) -> Option<&ReentrantKMutex<()>> {
-        if let Lock::Mutex(mutex) = self.get(lock)? { Some(mutex) } else { None }
+        if let Lock::Mutex(mutex) = self.get(lock)? {
+            Some(mutex)
+        } else {
+            None
+        }
     }
 }

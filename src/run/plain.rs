@@ -27,12 +27,7 @@ impl Plain<'_> {
     }
 
     /// Executes a step and gives what it answers; `None` for a step that is not of this kind.
-    pub(crate) fn step(
-        self,
-        step: Step,
-        index: usize,
-        irql: &impl AtMostApcLevel,
-    ) -> Option<i64> {
+    pub(crate) fn step(self, step: Step, index: usize, irql: &impl AtMostApcLevel) -> Option<i64> {
         let run = self.run;
         Some(match step {
             Step::ApcsDisabled { to } => self.answer(to, apcs_disabled(irql)),
@@ -41,7 +36,12 @@ impl Plain<'_> {
             Step::Queue { apc, to } => {
                 let inserted = run.apcs.insert(apc.into(), irql);
                 let step = u32::try_from(index).unwrap_or(u32::MAX);
-                let what = What { kind: Kind::Inserted, step, apc, value: inserted.into() };
+                let what = What {
+                    kind: Kind::Inserted,
+                    step,
+                    apc,
+                    value: inserted.into(),
+                };
                 run.trace.write(self.lane, irql, what);
                 if let Some(to) = to {
                     self.answer(to, inserted);
@@ -57,7 +57,11 @@ impl Plain<'_> {
                 run.events.get(event.into())?.reset();
                 0
             }
-            Step::Store { variable, from, constant } => {
+            Step::Store {
+                variable,
+                from,
+                constant,
+            } => {
                 let base = from.map_or(0, |r| run.register(self.place, r.into()));
                 let value = base.wrapping_add(constant);
                 run.set_variable(variable.into(), value);

@@ -41,7 +41,9 @@ pub(crate) struct Loaded {
 /// Collects what `get` gives for 0 to `len`.
 fn table<T>(len: usize, get: impl Fn(usize) -> Option<T>) -> Result<Vec<T>, NtStatus> {
     let mut values = Vec::new();
-    values.try_reserve_exact(len).map_err(|_| INSUFFICIENT_RESOURCES)?;
+    values
+        .try_reserve_exact(len)
+        .map_err(|_| INSUFFICIENT_RESOURCES)?;
     values.extend((0..len).map_while(get));
     Ok(values)
 }

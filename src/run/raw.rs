@@ -24,7 +24,12 @@ pub(crate) struct Raw<'r> {
 impl<'r> Raw<'r> {
     /// Nothing open.
     pub(crate) const fn new(run: &'r Run) -> Self {
-        Self { run, critical: 0, guarded: 0, held: [0; limits::LOCKS] }
+        Self {
+            run,
+            critical: 0,
+            guarded: 0,
+            held: [0; limits::LOCKS],
+        }
     }
 
     /// Enters a region.
@@ -47,7 +52,9 @@ impl<'r> Raw<'r> {
             RegionKind::Critical => &mut self.critical,
             RegionKind::Guarded => &mut self.guarded,
         };
-        let Some(left) = count.checked_sub(1) else { return false };
+        let Some(left) = count.checked_sub(1) else {
+            return false;
+        };
         *count = left;
         match kind {
             // SAFETY: the count says that this lane entered such a region and forgot its guard; a
@@ -82,9 +89,15 @@ impl<'r> Raw<'r> {
 
     /// Releases a mutex; `false` when the lane does not own it.
     pub(crate) fn release(&mut self, lock: u8, irql: &impl AtMostApcLevel) -> bool {
-        let Some(mutex) = self.run.locks.mutex(lock) else { return false };
-        let Some(held) = self.held.get_mut(usize::from(lock)) else { return false };
-        let Some(left) = held.checked_sub(1) else { return false };
+        let Some(mutex) = self.run.locks.mutex(lock) else {
+            return false;
+        };
+        let Some(held) = self.held.get_mut(usize::from(lock)) else {
+            return false;
+        };
+        let Some(left) = held.checked_sub(1) else {
+            return false;
+        };
         *held = left;
         // SAFETY: the count says that this lane has acquired it once more than released.
         unsafe { mutex.release_unscoped(irql) };

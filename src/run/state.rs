@@ -102,8 +102,8 @@ impl Run {
             begun: Ticks::now(),
             baseline: try_vec(lanes, |_| AtomicU8::new(0))?,
             registers: try_vec(lanes + program.apcs.len(), |_| {
- [const { AtomicI64::new(0) }; limits::REGISTERS]
- })?,
+                [const { AtomicI64::new(0) }; limits::REGISTERS]
+            })?,
             variables: try_vec(program.variables.len(), |_| AtomicI64::new(0))?,
             timed_out: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -129,7 +129,9 @@ impl Run {
 
     /// A register of a lane or of a body.
     pub(crate) fn register(&self, place: Place, register: usize) -> i64 {
-        let place = self.registers(place).and_then(|registers| registers.get(register));
+        let place = self
+            .registers(place)
+            .and_then(|registers| registers.get(register));
         place.map_or(0, |place| place.load(Ordering::Relaxed))
     }
 
