@@ -1,18 +1,21 @@
 //! Closing, cancelling and removing at any moment: nothing hangs, nothing stays behind.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use apclab_host::{Host, Pending};
+use apclab_host::{Host, Pending, StartError};
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::ioctl;
 use apclab_protocol::limits;
 use apclab_protocol::message::{Reply, RunReply, RunRequest};
 use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, Observed};
-use apclab_protocol::status;
+use apclab_protocol::status::{self, NtStatus};
 use apclab_protocol::step::Step;
 use apclab_tests::{Handle, bounds, machine, machine_with, request, stop};
 
 const SOON: Duration = Duration::from_secs(8);
+/// STATUS_INVALID_HANDLE.
+const INVALID_HANDLE: NtStatus = -0x3FFF_FFF8;
 
 /// Two lanes: one waits inside a region for an event that never comes, one queues APCs to it.
 fn endless() -> ProgramBuf {
@@ -273,18 +276,23 @@ fn stopping_the_device_ends_all_runs() {
     }
 }
 
-/// Each allocation of a session's life fails once: the requests say so, nothing is lost, and the
-/// machine stops clean.
+/// Each call that can fail does so once in a session's life: the requests say so, nothing is lost,
+/// and the machine stops clean.
 #[test]
-fn each_failing_allocation_is_a_clean_error() {
-    let mut failures = 0;
+fn each_failing_call_is_a_clean_error() {
+    let mut failed = BTreeMap::new();
     for n in 0.. {
-        assert!(n < 400, "the driver allocates without end");
+        assert!(n < 400, "the driver makes fallible calls without end");
         let mut options = apclab_host::Options::new(apclab_tests::driver());
-        options.fail_allocation = Some(n);
-        let Ok(host) = Host::start(options) else {
-            failures += 1;
-            continue;
+        options.fail = Some(n);
+        let host = match Host::start(options) {
+            Ok(host) => host,
+            Err(StartError::Status { status, .. }) => {
+                assert_eq!(status, status::INSUFFICIENT_RESOURCES, "call {n}");
+                *failed.entry("the start").or_insert(0) += 1;
+                continue;
+            }
+            Err(error) => panic!("call {n}: {error}"),
         };
         let handle = Handle::open(&host);
         let outcome = handle.load(0, &endless()).and_then(|session| {
@@ -297,19 +305,29 @@ fn each_failing_allocation_is_a_clean_error() {
             )
         });
         drop(handle);
+        let function = host.failed_call();
         stop(host);
-        match outcome {
-            Err(status) => {
-                assert_eq!(status, status::INSUFFICIENT_RESOURCES, "allocation {n}");
-                failures += 1;
-            }
-            Ok(_) => break,
-        }
+        let Some(function) = function else {
+            outcome.unwrap();
+            break;
+        };
+        let expected = match function {
+            "ObReferenceObjectByHandle" => INVALID_HANDLE,
+            // As if the request had been cancelled a moment before.
+            "WdfRequestMarkCancelableEx" => status::CANCELLED,
+            _ => status::INSUFFICIENT_RESOURCES,
+        };
+        assert_eq!(outcome.unwrap_err(), expected, "call {n}, {function}");
+        *failed.entry(function).or_insert(0) += 1;
     }
-    assert!(
-        failures > 20,
-        "only {failures} allocations failed: the fault injection does not reach"
-    );
+    let count = |function| failed.get(function).copied().unwrap_or(0);
+    assert!(count("ExAllocatePool2") > 20, "{failed:?}");
+    // The runner's thread and the lanes'.
+    let threads = 1 + endless().lanes.len();
+    assert_eq!(count("PsCreateSystemThread"), threads, "{failed:?}");
+    assert_eq!(count("ObReferenceObjectByHandle"), threads, "{failed:?}");
+    assert_eq!(count("WdfRequestMarkCancelableEx"), 1, "{failed:?}");
+    assert!(count("the start") > 5, "{failed:?}");
 }
 
 #[test]

@@ -36,7 +36,7 @@ enum Task {
     Setup(setup::Options),
     /// Build target/driver/apclab.sys without a WDK, and check the image
     Driver(driver::Options),
-    /// Build everything; measure the matrix and run the litmus tests through the driver in the host
+    /// Build everything; run the litmus tests and measure the matrix through the driver in the host
     Run(run::Options),
     /// Build and test everything
     Test(test::Options),

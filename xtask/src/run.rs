@@ -1,4 +1,4 @@
-//! The main job: the matrix and the litmus tests, measured through the real driver in the host.
+//! The main job: the litmus tests and the matrix, measured through the real driver in the host.
 
 use std::process::ExitCode;
 
@@ -24,21 +24,22 @@ pub(crate) struct Options {
 /// Enough for the outcomes that depend on timing to show, and still seconds for the whole suite.
 pub(crate) const ITERATIONS: u32 = 10_000;
 
-/// Builds what is needed, measures the matrix, runs the suite.
+/// Builds what is needed, runs the suite, measures the matrix.
 pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let workspace = Workspace::current()?;
     let tools = setup::install(&workspace, options.setup.toolchain)?;
     driver::build(&workspace, &tools)?;
     let cli = Cli::build(&workspace)?;
-    // The suite is run also when the matrix fails: its results say more about why.
-    let matrix = command::status(&mut cli.command(&["matrix", "--on", "host"]))?;
     let iterations = options.iterations.to_string();
     let arguments = ["run", "litmus", "--on", "host", "--iterations", &iterations];
     let suite = command::status(&mut cli.command(&arguments))?;
+    // Last, and also after a failure: the table is what one wants to see, and it says more about why.
+    println!("\nWhich APC runs where, measured through the driver in the host:");
+    let matrix = command::status(&mut cli.command(&["matrix", "--on", "host"]))?;
     Ok(if matrix.success() && suite.success() {
         ExitCode::SUCCESS
     } else {
-        eprintln!("error: `apclab matrix` ended with {matrix}, `apclab run` with {suite}");
+        eprintln!("error: `apclab run` ended with {suite}, `apclab matrix` with {matrix}");
         ExitCode::FAILURE
     })
 }

@@ -81,6 +81,9 @@ pub(crate) struct Export {
     pub(crate) delivers: bool,
     /// What it does.
     pub(crate) body: Body,
+    /// What it gives when it is made to fail. `None`: it cannot fail, or fails only for what it
+    /// was given.
+    pub(crate) failure: Option<u64>,
 }
 
 impl std::fmt::Debug for Export {
@@ -96,6 +99,7 @@ impl Export {
             name,
             delivers: true,
             body,
+            failure: None,
         }
     }
 
@@ -105,6 +109,16 @@ impl Export {
             name,
             delivers: false,
             body,
+            failure: None,
+        }
+    }
+
+    /// The same, as a call that [`Options::fail`](crate::Options::fail) counts: what it gives when
+    /// it is made to fail is a result that its reference page knows.
+    pub(crate) const fn fallible(self, failure: u64) -> Self {
+        Self {
+            failure: Some(failure),
+            ..self
         }
     }
 }

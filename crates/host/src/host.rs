@@ -95,6 +95,17 @@ impl Host {
         self.driver.machine.lock().log.clone()
     }
 
+    /// How many fallible calls the driver has made so far: those that
+    /// [`Options::fail`] counts. That one has failed when there are more than its number.
+    pub fn fallible_calls(&self) -> u64 {
+        self.driver.machine.lock().failures.calls
+    }
+
+    /// The function whose call was made to fail, by its name.
+    pub fn failed_call(&self) -> Option<&'static str> {
+        self.driver.machine.lock().failures.failed
+    }
+
     /// Removes the device as if it had been pulled out: the driver's requests end, the device
     /// leaves D0, and what is sent to open handles afterwards fails. [`Host::stop`] then needs
     /// the handles closed.

@@ -13,8 +13,8 @@
 //! The modules: `image` loads the file; `stack` goes into driver code and back, `dispatch` and
 //! `thread` are what a call meets on its way; `exports` and `kmdf` are what the driver can call;
 //! `memory` is what it may touch; `apcs`, `events` and `objects` are what it shares with the
-//! kernel; `io` and `workers` are the requests of user mode; `pnp` is its life; `faults` are its
-//! crashes.
+//! kernel; `io` and `workers` are the requests of user mode; `pnp` is its life; `failures` are
+//! those that it is made to meet, `faults` its crashes.
 //!
 //! On other systems than x86-64 Linux the interface is there and [`Host::start`] says
 //! [`StartError::Unsupported`].
@@ -34,6 +34,8 @@ mod dispatch;
 mod events;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod exports;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod failures;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod faults;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -15,6 +15,7 @@ use crate::Options;
 use crate::apcs::Apcs;
 use crate::bindings::Libraries;
 use crate::events::Events;
+use crate::failures::Failures;
 use crate::faults;
 use crate::image::Image;
 use crate::io::Io;
@@ -45,6 +46,7 @@ pub(crate) struct State {
     pub(crate) io: Io,
     pub(crate) framework: Framework,
     pub(crate) log: Vec<String>,
+    pub(crate) failures: Failures,
     /// An event that nobody sets, for delays.
     pub(crate) never: ObjectId,
     /// The addresses of the variable PsThreadType and of the type object that it points to.
@@ -139,6 +141,7 @@ impl Machine {
             io: Io::default(),
             framework: Framework::default(),
             log: Vec::new(),
+            failures: Failures::default(),
             never,
             thread_type: (0, 0),
             report: None,

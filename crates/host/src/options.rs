@@ -22,8 +22,12 @@ pub struct Options {
     /// Whether `EvtRequestCancel` is called at `DISPATCH_LEVEL`, the highest level that its
     /// reference page allows, instead of `APC_LEVEL`.
     pub cancel_at_dispatch: bool,
-    /// Makes the n-th pool allocation of the driver (counted from 0) fail, and no other.
-    pub fail_allocation: Option<u64>,
+    /// Makes the n-th fallible call of the driver (counted from 0) fail, and no other. A call is
+    /// fallible when the function can fail for lack of resources or by another thread's doing:
+    /// pool allocations, the creation of threads and of framework objects, the reference to a new
+    /// thread, `WdfRequestMarkCancelableEx`. [`Host::fallible_calls`](crate::Host::fallible_calls)
+    /// counts them.
+    pub fail: Option<u64>,
     /// Whether `DbgPrint` also prints to the standard error stream.
     pub echo: bool,
 }
@@ -39,7 +43,7 @@ impl Options {
             profile: Profile::Nt52,
             answer_deadline: Duration::from_secs(30),
             cancel_at_dispatch: true,
-            fail_allocation: None,
+            fail: None,
             echo: false,
         }
     }

@@ -262,6 +262,7 @@ impl Driver {
         }
         Ok(StopReport {
             allocations: state.memory.pool.requests,
+            fallible_calls: state.failures.calls,
             threads: state.created,
             deepest_stack: state.deepest_stack,
             log: state.log.clone(),

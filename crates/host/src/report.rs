@@ -149,6 +149,8 @@ impl fmt::Display for Leak {
 pub struct StopReport {
     /// How many pool allocations the driver made, all of which it freed.
     pub allocations: u64,
+    /// How many calls it made that [`Options::fail`](crate::Options::fail) counts.
+    pub fallible_calls: u64,
     /// How many threads it created, all of which ended.
     pub threads: u64,
     /// The most that any thread used of its kernel stack of 24 KB, in bytes.

@@ -154,7 +154,10 @@ impl Thread {
         if export.delivers {
             drop(self.deliver(self.lock())?);
         }
-        let result = (export.body)(self, arguments)?;
+        let result = match export.failure {
+            Some(failure) if self.fails(export) => failure,
+            _ => (export.body)(self, arguments)?,
+        };
         if export.delivers {
             drop(self.deliver(self.lock())?);
         }
@@ -163,6 +166,12 @@ impl Thread {
         } else {
             Ok(result)
         }
+    }
+
+    /// Counts a fallible call. Says whether it is the one that is to fail.
+    fn fails(&self, export: &Export) -> bool {
+        let chosen = self.machine.options.fail;
+        self.lock().failures.count(export.name, chosen)
     }
 
     /// The name of the export that this thread called last.

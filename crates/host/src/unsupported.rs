@@ -40,6 +40,14 @@ impl Host {
         match self.0 {}
     }
 
+    pub fn fallible_calls(&self) -> u64 {
+        match self.0 {}
+    }
+
+    pub fn failed_call(&self) -> Option<&'static str> {
+        match self.0 {}
+    }
+
     pub fn surprise_remove(&mut self) -> Result<(), HostError> {
         match self.0 {}
     }

@@ -311,13 +311,45 @@ fn an_apc_that_has_run_may_be_freed() {
 fn one_allocation_can_be_made_to_fail() {
     let fixture = Fixture::new();
     let mut options = fixture.options();
-    // One for the line that EvtDeviceD0Entry prints, two to read the input, then the block.
-    options.fail_allocation = Some(3);
+    // An allocation for each word of the input, then the block.
+    let before = {
+        let host = Host::start(options.clone()).unwrap();
+        let calls = host.fallible_calls();
+        assert_eq!(host.failed_call(), None);
+        host.stop().unwrap();
+        calls
+    };
+    options.fail = Some(before + 2);
     let host = Host::start(options).unwrap();
     let refused = send(&host, code::POOL, &[96, 6]).unwrap();
     assert_eq!(refused.cast_unsigned(), 0xC000_009A);
+    assert_eq!(host.failed_call(), Some("ExAllocatePool2"));
     assert_eq!(send(&host, code::POOL, &[96, 6]).unwrap(), 0);
-    host.stop().unwrap();
+    let calls = host.fallible_calls();
+    assert!(calls > before + 2);
+    // The fixture also allocates for what it prints at its end.
+    assert!(host.stop().unwrap().fallible_calls > calls);
+}
+
+#[test]
+fn each_kind_of_call_can_be_made_to_fail() {
+    let fixture = Fixture::new();
+    let host = fixture.start();
+    let first = host.fallible_calls();
+    drop(host);
+    // An allocation, the thread, and the reference to it.
+    let expected = [
+        ("PsCreateSystemThread", 0xC000_009A),
+        ("ObReferenceObjectByHandle", 0xC000_0008),
+    ];
+    for (n, (function, status)) in (first + 1..).zip(expected) {
+        let mut options = fixture.options();
+        options.fail = Some(n);
+        let host = Host::start(options).unwrap();
+        let refused = send(&host, code::APCS, &[]).unwrap();
+        assert_eq!(host.failed_call(), Some(function));
+        assert_eq!(refused.cast_unsigned(), status);
+    }
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::status;
 use crate::thread::Thread;
 
 pub(super) const EXPORTS: &[Export] = &[
-    Export::plain("ObReferenceObjectByHandle", by_handle),
+    Export::plain("ObReferenceObjectByHandle", by_handle)
+        .fallible(status::word(status::INVALID_HANDLE)),
     Export::plain("ObfReferenceObject", reference),
     Export::plain("ObfDereferenceObject", dereference),
     Export::plain("ZwClose", close),

@@ -10,7 +10,7 @@ use crate::pool_errors::free_error;
 use crate::thread::Thread;
 
 pub(super) const EXPORTS: &[Export] = &[
-    Export::plain("ExAllocatePool2", allocate),
+    Export::plain("ExAllocatePool2", allocate).fallible(0),
     Export::plain("ExFreePool", |thread, arguments| {
         free(thread, arguments.word(0), None)
     }),
@@ -49,11 +49,7 @@ fn allocate(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
         );
         return Err(bad(0, [0, flags, u64::from(tag)], reason).into());
     }
-    let number = state.memory.pool.requests;
     state.memory.pool.requests += 1;
-    if thread.machine.options.fail_allocation == Some(number) {
-        return Ok(0);
-    }
     let Ok(size) = usize::try_from(size) else {
         return Ok(0);
     };

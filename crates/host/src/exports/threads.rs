@@ -8,7 +8,8 @@ use crate::thread::Thread;
 use std::sync::atomic::Ordering;
 
 pub(super) const EXPORTS: &[Export] = &[
-    Export::plain("PsCreateSystemThread", create),
+    Export::plain("PsCreateSystemThread", create)
+        .fallible(status::word(status::INSUFFICIENT_RESOURCES)),
     Export::rule("PsTerminateSystemThread", terminate),
     Export::plain("PsGetCurrentProcessId", |thread, _| {
         Ok(thread.shared.process.load(Ordering::Relaxed))

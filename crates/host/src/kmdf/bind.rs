@@ -9,7 +9,7 @@ use crate::thread::Thread;
 
 /// What WDFLDR.SYS exports.
 pub(crate) const LOADER: &[Export] = &[
-    Export::plain("WdfVersionBind", bind),
+    Export::plain("WdfVersionBind", bind).fallible(status::word(status::INSUFFICIENT_RESOURCES)),
     Export::plain("WdfVersionUnbind", unbind),
 ];
 

@@ -29,9 +29,11 @@ pub(super) const FUNCTIONS: &[Export] = &[
         )
         .map(|_| 0)
     }),
-    Export::plain("WdfDeviceCreate", create),
-    Export::plain("WdfDeviceCreateDeviceInterface", create_interface),
-    Export::plain("WdfDeviceCreateSymbolicLink", create_symbolic_link),
+    Export::plain("WdfDeviceCreate", create).fallible(status::word(status::INSUFFICIENT_RESOURCES)),
+    Export::plain("WdfDeviceCreateDeviceInterface", create_interface)
+        .fallible(status::word(status::INSUFFICIENT_RESOURCES)),
+    Export::plain("WdfDeviceCreateSymbolicLink", create_symbolic_link)
+        .fallible(status::word(status::INSUFFICIENT_RESOURCES)),
 ];
 
 /// How many words WDF_PNPPOWER_EVENT_CALLBACKS has behind its size.

@@ -6,7 +6,9 @@ use crate::dispatch::{Arguments, Export, Fault};
 use crate::status;
 use crate::thread::Thread;
 
-pub(super) const FUNCTIONS: &[Export] = &[Export::plain("WdfDriverCreate", create)];
+pub(super) const FUNCTIONS: &[Export] =
+    &[Export::plain("WdfDriverCreate", create)
+        .fallible(status::word(status::INSUFFICIENT_RESOURCES))];
 
 /// The offset of DriverUnload in DRIVER_OBJECT on x64.
 pub(crate) const DRIVER_UNLOAD: u64 = 0x68;

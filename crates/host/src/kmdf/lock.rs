@@ -14,7 +14,8 @@ use crate::status;
 use crate::thread::Thread;
 
 pub(super) const FUNCTIONS: &[Export] = &[
-    Export::plain("WdfWaitLockCreate", create),
+    Export::plain("WdfWaitLockCreate", create)
+        .fallible(status::word(status::INSUFFICIENT_RESOURCES)),
     Export::rule("WdfWaitLockAcquire", acquire),
     Export::rule("WdfWaitLockRelease", release),
 ];

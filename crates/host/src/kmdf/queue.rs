@@ -13,7 +13,8 @@ use crate::status;
 use crate::thread::Thread;
 
 pub(super) const FUNCTIONS: &[Export] = &[
-    Export::plain("WdfIoQueueCreate", create),
+    Export::plain("WdfIoQueueCreate", create)
+        .fallible(status::word(status::INSUFFICIENT_RESOURCES)),
     Export::plain("WdfIoQueueGetDevice", get_device),
 ];
 

@@ -12,7 +12,9 @@ use crate::status;
 use crate::thread::Thread;
 
 pub(super) const FUNCTIONS: &[Export] = &[
-    Export::rule("WdfRequestMarkCancelableEx", mark_cancelable),
+    // Made to fail, the request is one that has been cancelled a moment ago.
+    Export::rule("WdfRequestMarkCancelableEx", mark_cancelable)
+        .fallible(status::word(status::CANCELLED)),
     Export::rule("WdfRequestUnmarkCancelable", unmark_cancelable),
     Export::plain("WdfRequestIsCanceled", is_cancelled),
     Export::rule("WdfRequestComplete", |thread, arguments| {

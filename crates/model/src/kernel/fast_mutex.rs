@@ -3,7 +3,7 @@
 //! Since Windows 8 a guarded mutex is a fast mutex (semantics.md, section 2).
 
 use super::bugcheck::KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE;
-use super::lock::{Acquired, Claim, Lock};
+use super::lock::{Acquired, Claim, LockId};
 use super::{APC_LEVEL, BugCheck, FastMutexId, Kernel, ThreadId};
 
 /// The two kinds of mutex that raise the IRQL.
@@ -57,7 +57,7 @@ impl Kernel {
                 "A {name} was freed while a thread held it."
             )));
         }
-        if self.awaited(Lock::FastMutex(m)) {
+        if self.awaited(LockId::FastMutex(m)) {
             return Err(BugCheck::freed_in_use(format!(
                 "A {name} was freed while a thread waited for it."
             )));
@@ -128,7 +128,7 @@ impl Kernel {
                 reason,
             ));
         };
-        self.hand_over(Lock::FastMutex(m), |_| true);
+        self.hand_over(LockId::FastMutex(m), |_| true);
         self.irql_falls(t, holder.old_irql);
         Ok(())
     }

@@ -5,8 +5,10 @@
 //! [`Kernel::give_lock`] or [`Kernel::grant`] at any later moment, unless somebody else comes
 //! first: no page promises an order. In `Nt52` the release hands it over.
 
+use super::push_lock::PushLockMode;
+use super::resource::ResourceMode;
 use super::wait::{Awaited, Wait};
-use super::{FastMutexId, Kernel, Profile, ThreadId};
+use super::{FastMutexId, Kernel, Profile, PushLockId, ResourceId, ThreadId};
 
 /// What came of the attempt to acquire a lock.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -22,19 +24,48 @@ pub enum Acquired {
 /// A lock and the way in which a thread wants it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Claim {
-    FastMutex { mutex: FastMutexId, old_irql: u8 },
+    FastMutex {
+        mutex: FastMutexId,
+        old_irql: u8,
+    },
+    Resource {
+        resource: ResourceId,
+        mode: ResourceMode,
+        /// Whether a claim to share comes after those that wait for exclusive. That order is over
+        /// once the lock has been free.
+        behind: bool,
+    },
+    PushLock {
+        lock: PushLockId,
+        mode: PushLockMode,
+        /// As for a resource.
+        behind: bool,
+    },
 }
 
 /// A lock, whatever its kind.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Lock {
+pub(super) enum LockId {
     FastMutex(FastMutexId),
+    Resource(ResourceId),
+    PushLock(PushLockId),
 }
 
 impl Claim {
-    pub(super) fn lock(self) -> Lock {
+    pub(super) fn lock(self) -> LockId {
         match self {
-            Self::FastMutex { mutex, .. } => Lock::FastMutex(mutex),
+            Self::FastMutex { mutex, .. } => LockId::FastMutex(mutex),
+            Self::Resource { resource, .. } => LockId::Resource(resource),
+            Self::PushLock { lock, .. } => LockId::PushLock(lock),
+        }
+    }
+
+    /// Whether nobody else can have the lock at the same time.
+    pub(super) fn exclusive(self) -> bool {
+        match self {
+            Self::FastMutex { .. } => true,
+            Self::Resource { mode, .. } => mode == ResourceMode::Exclusive,
+            Self::PushLock { mode, .. } => mode == PushLockMode::Exclusive,
         }
     }
 }
@@ -105,9 +136,11 @@ impl Kernel {
     }
 
     /// Whether the claim can be met at the moment when it is made.
-    fn open_to_newcomer(&self, _t: ThreadId, claim: Claim) -> bool {
+    fn open_to_newcomer(&self, t: ThreadId, claim: Claim) -> bool {
         match claim {
             Claim::FastMutex { mutex, .. } => self.fast_mutex_owner(mutex).is_none(),
+            Claim::Resource { resource, mode, .. } => self.resource_open(t, resource, mode),
+            Claim::PushLock { lock, .. } => self.push_lock_open(t, lock, claim.exclusive()),
         }
     }
 
@@ -115,24 +148,32 @@ impl Kernel {
     pub(super) fn open_to_waiter(&self, t: ThreadId, claim: Claim) -> bool {
         match claim {
             Claim::FastMutex { .. } => self.open_to_newcomer(t, claim),
+            Claim::Resource {
+                resource, behind, ..
+            } => self.resource_open_to_waiter(t, resource, claim.exclusive(), behind),
+            Claim::PushLock { lock, behind, .. } => {
+                self.push_lock_open_to_waiter(t, lock, claim.exclusive(), behind)
+            }
         }
     }
 
     pub(super) fn give(&mut self, t: ThreadId, claim: Claim) {
         match claim {
             Claim::FastMutex { mutex, old_irql } => self.give_fast_mutex(t, mutex, old_irql),
+            Claim::Resource { resource, .. } => self.give_resource(t, resource, claim.exclusive()),
+            Claim::PushLock { lock, mode, .. } => self.give_push_lock(t, lock, mode),
         }
     }
 
     /// The lock has become free for others. In `Nt52` those get it at once that are first in the
     /// queue among the ones that `prefer` names, then those that are first in the queue.
-    pub(super) fn hand_over(&mut self, lock: Lock, prefer: impl Fn(Claim) -> bool) {
+    pub(super) fn hand_over(&mut self, lock: LockId, prefer: impl Fn(Claim) -> bool) {
         if self.profile != Profile::Nt52 {
             return;
         }
         for preferred in [true, false] {
             for t in self.blocked_threads() {
-                let claim = self.thread(t).wait.as_ref().and_then(Wait::claim);
+                let claim = self.claim_of(t);
                 if claim.is_some_and(|claim| claim.lock() == lock && prefer(claim) == preferred) {
                     self.satisfy(t);
                 }
@@ -140,16 +181,45 @@ impl Kernel {
         }
     }
 
-    /// Whether a thread waits for the lock, also while an APC routine interrupts that wait.
-    pub(super) fn awaited(&self, lock: Lock) -> bool {
-        self.claims().any(|(_, claim)| claim.lock() == lock)
+    /// The lock has been free, or exclusive no longer: who waits to share it need not let others
+    /// pass any more.
+    pub(super) fn forget_order(&mut self, lock: LockId) {
+        for (_, thread) in self.threads.iter_mut() {
+            let interrupted = thread
+                .frames
+                .iter_mut()
+                .filter_map(|frame| frame.wait.as_mut());
+            for wait in interrupted.chain(&mut thread.wait) {
+                if let Awaited::Lock(claim) = &mut wait.awaited
+                    && claim.lock() == lock
+                    && let Claim::Resource { behind, .. } | Claim::PushLock { behind, .. } = claim
+                {
+                    *behind = false;
+                }
+            }
+        }
     }
 
-    /// All claims that have not been met, with the threads that make them.
-    pub(super) fn claims(&self) -> impl Iterator<Item = (ThreadId, Claim)> {
-        self.threads.iter().flat_map(|(id, thread)| {
-            let claims = thread.waits().filter_map(Wait::claim);
-            claims.map(move |claim| (ThreadId(id), claim))
-        })
+    /// What the thread waits for, if that is a lock that it has not got.
+    pub(super) fn claim_of(&self, t: ThreadId) -> Option<Claim> {
+        self.thread(t).wait.as_ref().and_then(Wait::claim)
+    }
+
+    /// How many threads wait for the lock, exclusively or not.
+    pub(super) fn count_claims(&self, lock: LockId, exclusive: bool) -> u32 {
+        let counts = |claim: Claim| claim.lock() == lock && claim.exclusive() == exclusive;
+        let count = self.claims().filter(|&claim| counts(claim)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a thread waits for the lock, also while an APC routine interrupts that wait.
+    pub(super) fn awaited(&self, lock: LockId) -> bool {
+        self.claims().any(|claim| claim.lock() == lock)
+    }
+
+    /// All claims that have not been met.
+    fn claims(&self) -> impl Iterator<Item = Claim> {
+        let threads = self.threads.iter();
+        threads.flat_map(|(_, thread)| thread.waits().filter_map(Wait::claim))
     }
 }

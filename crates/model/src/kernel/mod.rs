@@ -13,7 +13,9 @@ mod irql;
 mod lock;
 mod mutex;
 mod object;
+mod push_lock;
 mod region;
+mod resource;
 mod slots;
 mod thread;
 mod wait;
@@ -25,12 +27,16 @@ pub use fast_mutex::FastMutexKind;
 pub use irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 pub use lock::Acquired;
 pub use object::EventKind;
+pub use push_lock::PushLockMode;
 pub use region::Answer;
+pub use resource::{ResourceMode, ResourceOwner};
 pub use thread::Baseline;
 
 use apc::Apc;
 use fast_mutex::FastMutex;
 use object::Object;
+use push_lock::PushLock;
+use resource::Resource;
 use slots::Slots;
 use thread::Thread;
 
@@ -49,6 +55,14 @@ pub struct ObjectId(pub u32);
 /// Names a fast or guarded mutex of one [`Kernel`]. A number is used again once it is removed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct FastMutexId(pub u32);
+
+/// Names an executive resource of one [`Kernel`]. A number is used again once it is deleted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ResourceId(pub u32);
+
+/// Names a push lock of one [`Kernel`]. A number is used again once it is removed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PushLockId(pub u32);
 
 /// How much of the kernel's behaviour is taken as given.
 ///
@@ -75,6 +89,8 @@ pub struct Kernel {
     apcs: Slots<Apc>,
     objects: Slots<Object>,
     fast_mutexes: Slots<FastMutex>,
+    resources: Slots<Resource>,
+    push_locks: Slots<PushLock>,
     /// The blocked threads in the order in which they blocked. Kept in `Nt52` only, where the
     /// order decides who wakes.
     wait_order: Vec<ThreadId>,
@@ -89,6 +105,8 @@ impl Kernel {
             apcs: Slots::new(),
             objects: Slots::new(),
             fast_mutexes: Slots::new(),
+            resources: Slots::new(),
+            push_locks: Slots::new(),
             wait_order: Vec::new(),
         }
     }

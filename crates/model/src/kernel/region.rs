@@ -113,6 +113,26 @@ impl Kernel {
         Ok(thread.counters.special != 0 || thread.irql >= APC_LEVEL)
     }
 
+    /// Normal kernel APCs have to be disabled in a thread that acquires or releases certain locks:
+    /// by a region, a KMUTEX that it owns, or its IRQL (semantics.md, section 3).
+    pub(super) fn normal_apcs_disabled(
+        &self,
+        t: ThreadId,
+        kind: u64,
+        what: &str,
+    ) -> Result<(), BugCheck> {
+        let thread = self.thread(t);
+        if thread.counters != super::Baseline::default() || thread.irql >= APC_LEVEL {
+            return Ok(());
+        }
+        let reason = format!("{what} while normal kernel APCs were enabled in the thread.");
+        Err(BugCheck::verifier(
+            kind,
+            [u64::from(thread.irql), 0, 0],
+            reason,
+        ))
+    }
+
     fn at_most_apc_level(&self, t: ThreadId, kind: u64, routine: &str) -> Result<(), BugCheck> {
         let irql = self.thread(t).irql;
         if irql <= APC_LEVEL {

@@ -115,7 +115,13 @@ impl Kernel {
 
     /// A lock that the thread holds and that is no dispatcher object, by its name.
     fn held_lock(&self, t: ThreadId) -> Option<&'static str> {
-        self.held_fast_mutex(t)
+        self.held_fast_mutex(t).or_else(|| {
+            if self.owns_resource(t) {
+                Some("resource")
+            } else {
+                self.holds_push_lock(t).then_some("push lock")
+            }
+        })
     }
 
     /// The thread's counters now. There is no documented accessor (semantics.md, section 1):

@@ -193,8 +193,7 @@ impl Kernel {
     pub(super) fn resume_wait(&mut self, t: ThreadId, wait: Wait) {
         self.thread_mut(t).wait = Some(wait);
         // In `Documented` somebody else may have a lock first: it is granted as an event of its own.
-        let claim = self.thread(t).wait.as_ref().and_then(Wait::claim);
-        let looks = self.profile == Profile::Nt52 || claim.is_none();
+        let looks = self.profile == Profile::Nt52 || self.claim_of(t).is_none();
         if self.blocked(t) && !self.forced(t) && !(looks && self.satisfy(t)) {
             self.block(t);
         }

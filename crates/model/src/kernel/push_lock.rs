@@ -1,0 +1,184 @@
+//! Push locks: shared and exclusive, not recursive, without owner as far as drivers can see.
+//!
+//! A thread that holds a push lock and acquires it again, in whatever mode, waits for itself:
+//! documentation forbids it, and that is what may happen.
+
+use super::bugcheck::KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE;
+use super::lock::{Acquired, Claim, LockId};
+use super::resource::IRQL_EX_APC_LTE3;
+use super::{APC_LEVEL, BugCheck, Kernel, Profile, PushLockId, ThreadId};
+
+/// How a push lock is held.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum PushLockMode {
+    /// By one thread alone.
+    Exclusive,
+    /// By any number of threads.
+    Shared,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub(super) struct PushLock {
+    exclusive: Option<ThreadId>,
+    /// Sorted, so that equal machines compare equal.
+    shared: Vec<ThreadId>,
+}
+
+impl PushLock {
+    fn free(&self) -> bool {
+        self.exclusive.is_none() && self.shared.is_empty()
+    }
+
+    fn held_by(&self, t: ThreadId) -> bool {
+        self.exclusive == Some(t) || self.shared.contains(&t)
+    }
+}
+
+impl Kernel {
+    /// `ExInitializePushLock`.
+    pub fn create_push_lock(&mut self) -> PushLockId {
+        PushLockId(self.push_locks.insert(PushLock::default()))
+    }
+
+    /// Frees the push lock.
+    ///
+    /// # Errors
+    ///
+    /// 0x139 with parameter 1 = 3 while it is held or waited for. No page names a bug check for
+    /// this.
+    pub fn remove_push_lock(&mut self, l: PushLockId) -> Result<(), BugCheck> {
+        let reason = if !self.push_locks.get(l.0).free() {
+            "A push lock was freed while a thread held it."
+        } else if self.awaited(LockId::PushLock(l)) {
+            "A push lock was freed while a thread waited for it."
+        } else {
+            self.push_locks.remove(l.0);
+            return Ok(());
+        };
+        Err(BugCheck::freed_in_use(reason))
+    }
+
+    /// `ExAcquirePushLockExclusive`, `ExAcquirePushLockShared`.
+    ///
+    /// # Errors
+    ///
+    /// 0xC4/0x20007 above APC_LEVEL (the nearest rule); 0xC4/0xEA when normal kernel APCs are
+    /// enabled in the thread (semantics.md, section 4).
+    ///
+    /// # Panics
+    ///
+    /// When the thread waits already or has ended.
+    pub fn acquire_push_lock(
+        &mut self,
+        t: ThreadId,
+        l: PushLockId,
+        mode: PushLockMode,
+    ) -> Result<Acquired, BugCheck> {
+        self.push_lock_rules(t, 0xEA, "acquired")?;
+        let claim = Claim::PushLock {
+            lock: l,
+            mode,
+            // No page says whether a new sharer queues behind those that wait.
+            behind: self.profile == Profile::Nt52,
+        };
+        Ok(self.acquire(t, claim, true))
+    }
+
+    /// `ExReleasePushLockExclusive`, `ExReleasePushLockShared`.
+    ///
+    /// # Errors
+    ///
+    /// 0xC4/0x20007 above APC_LEVEL; 0xC4/0xEB when normal kernel APCs are enabled in the thread;
+    /// 0x162 when the thread does not hold the lock in this mode (the page speaks of locks that
+    /// AutoBoost tracks).
+    pub fn release_push_lock(
+        &mut self,
+        t: ThreadId,
+        l: PushLockId,
+        mode: PushLockMode,
+    ) -> Result<(), BugCheck> {
+        self.push_lock_rules(t, 0xEB, "released")?;
+        let lock = self.push_locks.get_mut(l.0);
+        let released = match mode {
+            PushLockMode::Exclusive => lock.exclusive.take_if(|owner| *owner == t).is_some(),
+            PushLockMode::Shared => {
+                let at = lock.shared.iter().position(|&holder| holder == t);
+                at.map(|at| lock.shared.remove(at)).is_some()
+            }
+        };
+        if !released {
+            let reason = "A push lock was released that the thread does not hold in that mode.";
+            return Err(BugCheck::new(
+                KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE,
+                [0; 4],
+                reason,
+            ));
+        }
+        if lock.free() {
+            let lock = LockId::PushLock(l);
+            self.forget_order(lock);
+            let first = self.blocked_threads().into_iter().find_map(|t| {
+                let claim = self.claim_of(t)?;
+                (claim.lock() == lock).then_some(claim.exclusive())
+            });
+            self.hand_over(lock, |claim| Some(claim.exclusive()) == first);
+        }
+        Ok(())
+    }
+
+    /// How the thread holds the push lock.
+    pub fn push_lock_held(&self, t: ThreadId, l: PushLockId) -> Option<PushLockMode> {
+        let lock = self.push_locks.get(l.0);
+        if lock.exclusive == Some(t) {
+            Some(PushLockMode::Exclusive)
+        } else {
+            lock.shared.contains(&t).then_some(PushLockMode::Shared)
+        }
+    }
+
+    /// Whether a thread that has not waited gets the lock at once: not past one that waits.
+    pub(super) fn push_lock_open(&self, t: ThreadId, l: PushLockId, exclusive: bool) -> bool {
+        self.push_lock_open_to_waiter(t, l, exclusive, false) && !self.awaited(LockId::PushLock(l))
+    }
+
+    pub(super) fn push_lock_open_to_waiter(
+        &self,
+        t: ThreadId,
+        l: PushLockId,
+        exclusive: bool,
+        behind: bool,
+    ) -> bool {
+        let lock = self.push_locks.get(l.0);
+        let queue = || behind && self.count_claims(LockId::PushLock(l), true) > 0;
+        let shareable = !exclusive && lock.exclusive.is_none() && !queue();
+        !lock.held_by(t) && (lock.free() || shareable)
+    }
+
+    pub(super) fn give_push_lock(&mut self, t: ThreadId, l: PushLockId, mode: PushLockMode) {
+        let lock = self.push_locks.get_mut(l.0);
+        match mode {
+            PushLockMode::Exclusive => lock.exclusive = Some(t),
+            PushLockMode::Shared => {
+                let at = lock.shared.partition_point(|&holder| holder < t);
+                lock.shared.insert(at, t);
+            }
+        }
+    }
+
+    /// Whether the thread holds a push lock.
+    pub(super) fn holds_push_lock(&self, t: ThreadId) -> bool {
+        self.push_locks.iter().any(|(_, lock)| lock.held_by(t))
+    }
+
+    fn push_lock_rules(&self, t: ThreadId, kind: u64, what: &str) -> Result<(), BugCheck> {
+        let irql = self.thread(t).irql;
+        if irql > APC_LEVEL {
+            let reason = format!("A push lock was {what} at IRQL {irql}, above APC_LEVEL.");
+            return Err(BugCheck::verifier(IRQL_EX_APC_LTE3, [0; 3], reason));
+        }
+        self.normal_apcs_disabled(t, kind, &format!("A push lock was {what}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,414 @@
+//! Executive resources (ERESOURCE): shared and exclusive, recursive, with an owner for each share.
+//!
+//! Documentation says when an acquire is met at once, and promises no order among those that
+//! wait. So in `Documented` whoever is eligible may get a resource that has become free, whether
+//! it waits or comes by. In `Nt52` an exclusive release lets all waiting sharers in, a shared one
+//! the first that waits for exclusive (semantics.md, section 3).
+
+use super::bugcheck::{
+    KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE, RESOURCE_NOT_OWNED, RESOURCE_OWNER_POINTER_INVALID,
+};
+use super::lock::{Acquired, Claim, LockId};
+use super::{APC_LEVEL, BugCheck, DISPATCH_LEVEL, Kernel, ResourceId, ThreadId};
+
+/// The four ways to acquire a resource.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ResourceMode {
+    /// `ExAcquireResourceExclusiveLite`.
+    Exclusive,
+    /// `ExAcquireResourceSharedLite`: a thread that has it already passes those that wait for
+    /// exclusive, a new one queues behind them.
+    Shared,
+    /// `ExAcquireSharedStarveExclusive`: passes those that wait for exclusive.
+    SharedStarveExclusive,
+    /// `ExAcquireSharedWaitForExclusive`: queues behind those that wait for exclusive, even when
+    /// the thread has the resource already, which then waits for itself.
+    SharedWaitForExclusive,
+}
+
+/// In whose name a resource is held.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ResourceOwner {
+    /// The thread that acquired it.
+    Thread(ThreadId),
+    /// The owner pointer that took the thread's place (`ExSetResourceOwnerPointer`).
+    Pointer(u64),
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Resource {
+    exclusive: Option<Hold>,
+    /// Sorted by owner, so that equal machines compare equal.
+    shared: Vec<Hold>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Hold {
+    owner: ResourceOwner,
+    count: u32,
+}
+
+impl Resource {
+    fn free(&self) -> bool {
+        self.exclusive.is_none() && self.shared.is_empty()
+    }
+
+    fn exclusively(&self, owner: ResourceOwner) -> bool {
+        self.exclusive
+            .as_ref()
+            .is_some_and(|hold| hold.owner == owner)
+    }
+
+    fn share(&self, owner: ResourceOwner) -> Option<&Hold> {
+        self.shared.iter().find(|hold| hold.owner == owner)
+    }
+
+    fn held_by(&self, owner: ResourceOwner) -> bool {
+        self.exclusively(owner) || self.share(owner).is_some()
+    }
+
+    fn add_share(&mut self, owner: ResourceOwner, count: u32) {
+        match self.shared.binary_search_by_key(&owner, |hold| hold.owner) {
+            Ok(at) => self.shared[at].count += count,
+            Err(at) => self.shared.insert(at, Hold { owner, count }),
+        }
+    }
+}
+
+impl Kernel {
+    /// `ExInitializeResourceLite`.
+    pub fn create_resource(&mut self) -> ResourceId {
+        ResourceId(self.resources.insert(Resource {
+            exclusive: None,
+            shared: Vec::new(),
+        }))
+    }
+
+    /// `ExDeleteResourceLite`, called by thread `t`.
+    ///
+    /// # Errors
+    ///
+    /// 0xC4/0x20007 (rule IrqlExApcLte3) above APC_LEVEL; 0x139 with parameter 1 = 3 while the
+    /// resource is held or waited for. No page names a bug check for the latter.
+    pub fn delete_resource(&mut self, t: ThreadId, r: ResourceId) -> Result<(), BugCheck> {
+        self.resource_irql(t, APC_LEVEL, "ExDeleteResourceLite")?;
+        if let Some(use_) = self.resource_in_use(r) {
+            return Err(BugCheck::freed_in_use(format!(
+                "A resource was deleted while a thread {use_} it."
+            )));
+        }
+        self.resources.remove(r.0);
+        Ok(())
+    }
+
+    /// `ExReinitializeResourceLite`, called by thread `t`.
+    ///
+    /// # Errors
+    ///
+    /// 0xC4/0x20007 above APC_LEVEL; 0xC4/0xD0 while the resource is held or waited for
+    /// (semantics.md, section 4).
+    pub fn reinitialize_resource(&mut self, t: ThreadId, r: ResourceId) -> Result<(), BugCheck> {
+        self.resource_irql(t, APC_LEVEL, "ExReinitializeResourceLite")?;
+        match self.resource_in_use(r) {
+            Some(use_) => {
+                let reason = format!("A resource was reinitialised while a thread {use_} it.");
+                Err(BugCheck::verifier(0xD0, [0; 3], reason))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Acquires the resource; `wait` is the routine's parameter `Wait`.
+    ///
+    /// Every mode counts as one more exclusive acquire in the thread that has it exclusively. A
+    /// thread that has it shared and waits for exclusive waits for itself, for ever.
+    ///
+    /// # Errors
+    ///
+    /// 0xC4/0x20007 (rule IrqlExApcLte3) above APC_LEVEL; 0xC4/0x37 when normal kernel APCs are
+    /// enabled in the thread (page of bug check 0xC4).
+    ///
+    /// # Panics
+    ///
+    /// When the thread waits already or has ended.
+    pub fn acquire_resource(
+        &mut self,
+        t: ThreadId,
+        r: ResourceId,
+        mode: ResourceMode,
+        wait: bool,
+    ) -> Result<Acquired, BugCheck> {
+        self.resource_irql(t, APC_LEVEL, "A routine that acquires a resource")?;
+        self.normal_apcs_disabled(t, 0x37, "A resource was acquired")?;
+        let claim = Claim::Resource {
+            resource: r,
+            mode,
+            behind: mode != ResourceMode::SharedStarveExclusive,
+        };
+        Ok(self.acquire(t, claim, wait))
+    }
+
+    /// `ExEnterCriticalRegionAndAcquireResourceExclusive`, `…ResourceShared` and
+    /// `…SharedWaitForExclusive`: enters a critical region, then acquires the resource and waits.
+    /// (There is no such routine that starves exclusive.)
+    ///
+    /// # Errors
+    ///
+    /// As [`Kernel::enter_critical`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Kernel::acquire_resource`].
+    pub fn enter_and_acquire_resource(
+        &mut self,
+        t: ThreadId,
+        r: ResourceId,
+        mode: ResourceMode,
+    ) -> Result<Acquired, BugCheck> {
+        self.enter_critical(t)?;
+        self.acquire_resource(t, r, mode, true)
+    }
+
+    /// `ExReleaseResourceLite`: one release for each acquire.
+    ///
+    /// # Errors
+    ///
+    /// 0xC4/0x20007 above DISPATCH_LEVEL; 0xC4/0x38 when normal kernel APCs are enabled in the
+    /// thread; 0xE3 RESOURCE_NOT_OWNED when the thread does not own it, also after it has handed
+    /// it over.
+    pub fn release_resource(&mut self, t: ThreadId, r: ResourceId) -> Result<(), BugCheck> {
+        self.release_resource_for(t, r, ResourceOwner::Thread(t))
+    }
+
+    /// `ExReleaseResourceAndLeaveCriticalRegion`: releases the resource, then leaves.
+    ///
+    /// # Errors
+    ///
+    /// As [`Kernel::release_resource`] and [`Kernel::leave_critical`].
+    pub fn release_resource_and_leave(
+        &mut self,
+        t: ThreadId,
+        r: ResourceId,
+    ) -> Result<(), BugCheck> {
+        self.resource_irql(t, APC_LEVEL, "ExReleaseResourceAndLeaveCriticalRegion")?;
+        self.release_resource(t, r)?;
+        self.leave_critical(t)
+    }
+
+    /// `ExReleaseResourceForThreadLite`, called by thread `t` for `owner`: the only release after
+    /// a hand-over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Kernel::release_resource`]; 0x162 when another thread owns it that has not handed it
+    /// over. What was handed over may be released with APCs enabled: the thread that releases it
+    /// is in no danger of being suspended as its owner.
+    pub fn release_resource_for(
+        &mut self,
+        t: ThreadId,
+        r: ResourceId,
+        owner: ResourceOwner,
+    ) -> Result<(), BugCheck> {
+        self.resource_irql(t, DISPATCH_LEVEL, "A routine that releases a resource")?;
+        if owner == ResourceOwner::Thread(t) {
+            self.normal_apcs_disabled(t, 0x38, "A resource was released")?;
+        }
+        self.check_resource_owner(r, owner, "released")?;
+        if owner != ResourceOwner::Thread(t) && matches!(owner, ResourceOwner::Thread(_)) {
+            let reason = "A resource was released for a thread that has not handed it over.";
+            return Err(BugCheck::new(
+                KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE,
+                [0; 4],
+                reason,
+            ));
+        }
+        let resource = self.resources.get_mut(r.0);
+        let exclusive = resource.exclusively(owner);
+        let mut holds = resource.exclusive.iter_mut().chain(&mut resource.shared);
+        if let Some(hold) = holds.find(|hold| hold.owner == owner) {
+            hold.count -= 1;
+        }
+        resource.exclusive.take_if(|hold| hold.count == 0);
+        resource.shared.retain(|hold| hold.count > 0);
+        if resource.free() {
+            let lock = LockId::Resource(r);
+            self.forget_order(lock);
+            self.hand_over(lock, |claim| claim.exclusive() != exclusive);
+        }
+        Ok(())
+    }
+
+    /// `ExConvertExclusiveToSharedLite`: the thread keeps its count, and waiting sharers may come
+    /// in.
+    ///
+    /// # Errors
+    ///
+    /// 0xC4/0x20007 above APC_LEVEL; 0xE3 when the thread does not own the resource exclusively
+    /// (no page names a bug check for that).
+    pub fn convert_resource(&mut self, t: ThreadId, r: ResourceId) -> Result<(), BugCheck> {
+        self.resource_irql(t, APC_LEVEL, "ExConvertExclusiveToSharedLite")?;
+        let resource = self.resources.get_mut(r.0);
+        let owner = ResourceOwner::Thread(t);
+        let Some(hold) = resource.exclusive.take_if(|hold| hold.owner == owner) else {
+            let reason = "A resource was converted by a thread that does not own it exclusively.";
+            return Err(BugCheck::new(RESOURCE_NOT_OWNED, [0; 4], reason));
+        };
+        resource.shared.push(hold);
+        self.forget_order(LockId::Resource(r));
+        self.hand_over(LockId::Resource(r), |claim| !claim.exclusive());
+        Ok(())
+    }
+
+    /// `ExSetResourceOwnerPointer`: what the thread holds belongs to `pointer` from now on, with
+    /// its count, and only [`Kernel::release_resource_for`] releases it.
+    ///
+    /// # Errors
+    ///
+    /// 0x132 RESOURCE_OWNER_POINTER_INVALID when the two low bits of `pointer` are not set (page
+    /// of `ExSetResourceOwnerPointer`); 0xE3 when the thread does not own the resource.
+    pub fn set_resource_owner(
+        &mut self,
+        t: ThreadId,
+        r: ResourceId,
+        pointer: u64,
+    ) -> Result<(), BugCheck> {
+        if pointer & 3 != 3 {
+            let reason = "A resource was handed over to a pointer without its two low bits set.";
+            return Err(BugCheck::new(
+                RESOURCE_OWNER_POINTER_INVALID,
+                [0, 0, 0, pointer],
+                reason,
+            ));
+        }
+        let owner = ResourceOwner::Thread(t);
+        self.check_resource_owner(r, owner, "handed over")?;
+        let resource = self.resources.get_mut(r.0);
+        let heir = ResourceOwner::Pointer(pointer);
+        match &mut resource.exclusive {
+            Some(hold) => hold.owner = heir,
+            None => {
+                if let Some(at) = resource.shared.iter().position(|hold| hold.owner == owner) {
+                    let hold = resource.shared.remove(at);
+                    resource.add_share(heir, hold.count);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `ExIsResourceAcquiredExclusiveLite`.
+    pub fn resource_acquired_exclusive(&self, t: ThreadId, r: ResourceId) -> bool {
+        self.resources
+            .get(r.0)
+            .exclusively(ResourceOwner::Thread(t))
+    }
+
+    /// `ExIsResourceAcquiredSharedLite`: how often the thread has acquired it, in either mode.
+    pub fn resource_acquired_shared(&self, t: ThreadId, r: ResourceId) -> u32 {
+        let resource = self.resources.get(r.0);
+        let mut holds = resource.exclusive.iter().chain(&resource.shared);
+        let hold = holds.find(|hold| hold.owner == ResourceOwner::Thread(t));
+        hold.map_or(0, |hold| hold.count)
+    }
+
+    /// `ExGetExclusiveWaiterCount`: how many threads wait for exclusive. An estimate on a target.
+    pub fn exclusive_waiters(&self, r: ResourceId) -> u32 {
+        self.count_claims(LockId::Resource(r), true)
+    }
+
+    /// `ExGetSharedWaiterCount`: how many threads wait for shared. An estimate on a target.
+    pub fn shared_waiters(&self, r: ResourceId) -> u32 {
+        self.count_claims(LockId::Resource(r), false)
+    }
+
+    /// Whether a thread that has not waited gets the resource at once: the rules on the pages of
+    /// the four routines.
+    pub(super) fn resource_open(&self, t: ThreadId, r: ResourceId, mode: ResourceMode) -> bool {
+        let resource = self.resources.get(r.0);
+        let owner = ResourceOwner::Thread(t);
+        if resource.exclusive.is_some() {
+            return resource.exclusively(owner);
+        }
+        let queue = || self.exclusive_waiters(r) > 0;
+        match mode {
+            _ if resource.free() => true,
+            ResourceMode::Exclusive => false,
+            ResourceMode::Shared => resource.share(owner).is_some() || !queue(),
+            ResourceMode::SharedStarveExclusive => true,
+            ResourceMode::SharedWaitForExclusive => !queue(),
+        }
+    }
+
+    /// Whether a thread that waits may get the resource: a sharer not before those that wait for
+    /// exclusive, unless the resource has become free or shared since.
+    pub(super) fn resource_open_to_waiter(
+        &self,
+        t: ThreadId,
+        r: ResourceId,
+        exclusive: bool,
+        behind: bool,
+    ) -> bool {
+        let resource = self.resources.get(r.0);
+        if resource.exclusive.is_some() {
+            return resource.exclusively(ResourceOwner::Thread(t));
+        }
+        let queue = || behind && self.exclusive_waiters(r) > 0;
+        resource.free() || (!exclusive && !queue())
+    }
+
+    pub(super) fn give_resource(&mut self, t: ThreadId, r: ResourceId, exclusive: bool) {
+        let owner = ResourceOwner::Thread(t);
+        let resource = self.resources.get_mut(r.0);
+        match &mut resource.exclusive {
+            Some(hold) => hold.count += 1,
+            None if exclusive => resource.exclusive = Some(Hold { owner, count: 1 }),
+            None => resource.add_share(owner, 1),
+        }
+    }
+
+    /// Whether the thread owns a resource.
+    pub(super) fn owns_resource(&self, t: ThreadId) -> bool {
+        let owner = ResourceOwner::Thread(t);
+        self.resources
+            .iter()
+            .any(|(_, resource)| resource.held_by(owner))
+    }
+
+    fn resource_in_use(&self, r: ResourceId) -> Option<&'static str> {
+        if !self.resources.get(r.0).free() {
+            Some("held")
+        } else if self.awaited(LockId::Resource(r)) {
+            Some("waited for")
+        } else {
+            None
+        }
+    }
+
+    fn check_resource_owner(
+        &self,
+        r: ResourceId,
+        owner: ResourceOwner,
+        what: &str,
+    ) -> Result<(), BugCheck> {
+        if self.resources.get(r.0).held_by(owner) {
+            return Ok(());
+        }
+        let reason = format!("A resource was {what} that its alleged owner does not own.");
+        Err(BugCheck::new(RESOURCE_NOT_OWNED, [0; 4], reason))
+    }
+
+    fn resource_irql(&self, t: ThreadId, most: u8, routine: &str) -> Result<(), BugCheck> {
+        let irql = self.thread(t).irql;
+        if irql <= most {
+            return Ok(());
+        }
+        let reason = format!("{routine} was called at IRQL {irql}.");
+        Err(BugCheck::verifier(IRQL_EX_APC_LTE3, [0; 3], reason))
+    }
+}
+
+/// The Driver Verifier rule that bounds the IRQL of the resource routines.
+pub(super) const IRQL_EX_APC_LTE3: u64 = 0x20007;
+
+#[cfg(test)]
+mod tests;
