@@ -154,6 +154,18 @@ impl Kernel {
         blocked
     }
 
+    /// Whether [`Kernel::expire`] would end the wait of `t` now: it is not for a lock, and the
+    /// thread has no APC to take first.
+    pub fn expirable(&self, t: ThreadId) -> bool {
+        self.blocked(t) && self.claim_of(t).is_none() && !self.forced(t)
+    }
+
+    /// Whether the innermost APC that runs in the thread interrupts a wait of it.
+    pub fn interrupts_wait(&self, t: ThreadId) -> bool {
+        let innermost = self.thread(t).frames.last();
+        innermost.is_some_and(|frame| frame.wait.is_some())
+    }
+
     /// Whether the wait of the thread has been satisfied, so that only what is forced holds it
     /// up. Not for a lock that the thread could get and has not got.
     pub fn satisfied(&self, t: ThreadId) -> bool {
