@@ -64,8 +64,8 @@ impl StepsDraft {
             .filter_map(|&begin| self.spans.get(begin).copied())
     }
 
-    fn places(&self, lines: &Lines<'_>) -> StepPlaces {
-        let spot = |span: Span| (span, lines.place(span.start));
+    fn places(&self, text: &Lines<'_>) -> StepPlaces {
+        let spot = |span: Span| (span, text.place(span.start));
         StepPlaces {
             steps: self.spans.iter().copied().map(spot).collect(),
             end: spot(self.end),
@@ -161,8 +161,8 @@ impl Draft<'_> {
 
     /// The finished test, of a file that was read without an error.
     pub(super) fn finish(mut self, file: &str, source: &str, expectation: Expectation) -> Test {
-        let lines = Lines::new(source);
-        let places = |drafts: &[StepsDraft]| drafts.iter().map(|d| d.places(&lines)).collect();
+        let text = Lines::new(source);
+        let places = |drafts: &[StepsDraft]| drafts.iter().map(|d| d.places(&text)).collect();
         let (lanes, bodies) = (places(&self.lanes), places(&self.bodies));
         let steps = |drafts: Vec<StepsDraft>| drafts.into_iter().map(|d| d.steps).collect();
         self.program.lanes = steps(self.lanes);
