@@ -69,13 +69,18 @@ impl Passive {
         let _raised = Raised {
             old: backend::raise_to_apc_level(),
         };
-        f(&mut ApcLevel {
-            one_thread: core::marker::PhantomData,
-        })
+        f(&mut ApcLevel::reached())
     }
 }
 
 impl ApcLevel {
+    /// For a lock that raised the IRQL and lends this for as long.
+    pub(crate) const fn reached() -> Self {
+        Self {
+            one_thread: core::marker::PhantomData,
+        }
+    }
+
     /// A root for code that the kernel calls at APC_LEVEL: the kernel routine of an APC.
     ///
     /// # Safety

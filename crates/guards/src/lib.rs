@@ -8,6 +8,8 @@
 //!   (`core::mem::forget` is safe).
 //! - [`RegionStack`] holds any number of nested regions in storage of the caller's, for code that
 //!   learns only at run time how deep it nests.
+//! - [`FastMutex`], [`GuardedMutex`], [`KMutex`] and [`ReentrantKMutex`] hold data that a closure gets
+//!   while it holds the mutex. They live in [`Nonpaged`] memory that they never leave.
 //! - [`NormalApcsDisabled`] is the proof that executive resources ask for.
 //!
 //! ```
@@ -28,13 +30,19 @@
 
 mod backend;
 mod irql;
+mod kmutex;
+mod mutex;
 mod predicates;
 mod region;
 mod stack;
 
+pub use backend::StopEvent;
+pub use backend::memory::{Lock, Nonpaged, NotMade, Place};
 #[cfg(all(feature = "model", not(feature = "wdk")))]
 pub use backend::testing;
 pub use irql::{ApcLevel, AtMostApcLevel, Passive};
+pub use kmutex::{HoldsKMutex, KMutex, NotAcquired, ReentrantKMutex};
+pub use mutex::{ByGuardedRegion, Fast, FastMutex, GuardedMutex, Mutex, MutexKind};
 pub use predicates::{all_apcs_disabled, apcs_disabled, current_irql};
 pub use region::{
     Critical, CriticalRegion, Guarded, GuardedRegion, Kind, NormalApcsDisabled, Region, critical,

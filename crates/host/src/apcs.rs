@@ -7,7 +7,6 @@ use apclab_model::kernel::{ApcId, ApcKind, BugCheck, ThreadId};
 
 use crate::bugcheck;
 use crate::machine::State;
-use crate::memory::Place;
 
 /// The size of a KAPC on x64, in bytes.
 pub(crate) const KAPC_SIZE: u64 = 88;
@@ -54,16 +53,7 @@ impl State {
         routines: Routines,
     ) -> Result<(), BugCheck> {
         let address = routines.address;
-        let nonpaged = match self.memory.place(address, KAPC_SIZE) {
-            Some(Place::Data) => true,
-            Some(Place::Pool) => self
-                .memory
-                .pool
-                .around(address)
-                .is_some_and(|(_, block)| !block.paged),
-            _ => false,
-        };
-        if !nonpaged {
+        if !self.memory.nonpaged(address, KAPC_SIZE) {
             let reason =
                 format!("the KAPC at {address:#x} is not in nonpaged pool or in the driver's data");
             return Err(bugcheck::verifier(0, address, reason));

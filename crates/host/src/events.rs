@@ -10,6 +10,8 @@ use crate::machine::State;
 
 /// The size of a KEVENT on x64, in bytes.
 pub(crate) const KEVENT_SIZE: u64 = 24;
+/// The Type field of a synchronization event.
+const SYNCHRONIZATION: u8 = 1;
 /// The offset of the SignalState field.
 const SIGNAL_STATE: u64 = 4;
 
@@ -29,10 +31,13 @@ impl State {
         signaled: bool,
     ) -> Result<(), BugCheck> {
         let end = address.saturating_add(KEVENT_SIZE);
+        self.forget_locks(&(address..end), "initialised again")?;
         self.forget_events(&(address..end), "initialised again")?;
         const { assert!(KEVENT_SIZE == 24) };
         let mut image = [0_u8; 24];
-        image[0] = u8::from(kind == EventKind::Synchronization);
+        if kind == EventKind::Synchronization {
+            image[0] = SYNCHRONIZATION;
+        }
         image[2] = 6;
         image[4] = u8::from(signaled);
         let list = address.wrapping_add(8).to_le_bytes();
@@ -76,7 +81,7 @@ impl State {
     }
 
     /// Makes the SignalState in the driver's memory what it is in the kernel.
-    pub(crate) fn show_event(&mut self, address: u64) -> Result<(), BugCheck> {
+    fn show_event(&mut self, address: u64) -> Result<(), BugCheck> {
         let Some(&id) = self.events.by_address.get(&address) else {
             return Ok(());
         };
@@ -85,16 +90,29 @@ impl State {
             .write(address.wrapping_add(SIGNAL_STATE), &signaled.to_le_bytes())
     }
 
-    /// The object that a wait is on: an event, or a thread by its thread object.
+    /// Whether the driver has initialised a synchronization event at `address`.
+    pub(crate) fn is_synchronization_event(&self, address: u64) -> bool {
+        self.events.by_address.contains_key(&address)
+            && self.memory.read_u8(address) == Ok(SYNCHRONIZATION)
+    }
+
+    /// The object that a wait is on: an event, a KMUTEX, or a thread by its thread object.
     pub(crate) fn dispatcher_object(
         &self,
         address: u64,
         routine: &str,
     ) -> Result<ObjectId, BugCheck> {
-        match self.objects.ended_event(address) {
+        let thread = self.objects.ended_event(address);
+        match thread.or_else(|| self.find_mutex(address)) {
             Some(id) => Ok(id),
             None => self.event(address, routine),
         }
+    }
+
+    /// Makes a dispatcher object in the driver's memory what it is in the kernel.
+    pub(crate) fn show_object(&mut self, address: u64) -> Result<(), BugCheck> {
+        self.show_event(address)?;
+        self.show_mutex(address)
     }
 
     /// The memory in `range` is no longer what it was: `how` says why.

@@ -12,8 +12,8 @@
 //!
 //! The modules: `image` loads the file; `stack` goes into driver code and back, `dispatch` and
 //! `thread` are what a call meets on its way; `exports` and `kmdf` are what the driver can call;
-//! `memory` is what it may touch; `apcs`, `events` and `objects` are what it shares with the
-//! kernel; `io` and `workers` are the requests of user mode; `pnp` is its life; `failures` are
+//! `memory` is what it may touch; `apcs`, `events`, `locks` and `objects` are what it shares with
+//! the kernel; `io` and `workers` are the requests of user mode; `pnp` is its life; `failures` are
 //! those that it is made to meet, `faults` its crashes.
 //!
 //! On other systems than x86-64 Linux the interface is there and [`Host::start`] says
@@ -46,6 +46,8 @@ mod image;
 mod io;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod kmdf;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod locks;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod machine;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

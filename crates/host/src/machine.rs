@@ -20,6 +20,7 @@ use crate::faults;
 use crate::image::Image;
 use crate::io::Io;
 use crate::kmdf::Framework;
+use crate::locks::Locks;
 use crate::mapping::Mapping;
 use crate::memory::{Memory, Pool};
 use crate::objects::Objects;
@@ -40,6 +41,7 @@ pub(crate) struct State {
     pub(crate) ended: BTreeSet<ThreadId>,
     pub(crate) apcs: Apcs,
     pub(crate) events: Events,
+    pub(crate) locks: Locks,
     pub(crate) objects: Objects,
     /// Spin locks that are held, by address.
     pub(crate) spin_locks: HashMap<u64, ThreadId>,
@@ -136,6 +138,7 @@ impl Machine {
             ended: BTreeSet::new(),
             apcs: Apcs::default(),
             events: Events::default(),
+            locks: Locks::default(),
             objects: Objects::default(),
             spin_locks: HashMap::new(),
             io: Io::default(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use apclab_model::kernel::{BugCheck, Next, ObjectId, ThreadId};
+use apclab_model::kernel::{Acquired, BugCheck, Kernel, Next, ObjectId, ThreadId};
 use parking_lot::{Condvar, MutexGuard};
 
 use crate::bugcheck;
@@ -106,7 +106,7 @@ impl Thread {
         unsafe { stack::install(std::ptr::null_mut()) };
         let usable = thread.stack.usable();
         let mut state = thread.machine.lock();
-        if let Err(check) = state.forget_events(&usable, "on a stack that is gone") {
+        if let Err(check) = state.forget_all(&usable, "on a stack that is gone") {
             thread
                 .machine
                 .bug_check(&mut state, check, Some(&thread.shared));
@@ -145,14 +145,15 @@ impl Thread {
 
     /// Serves a call of the driver.
     pub(crate) fn serve(&self, export: &Export, arguments: &Arguments) -> Result<u64, Fault> {
-        self.shared
-            .last
-            .store(std::ptr::from_ref(export) as u64, Ordering::Relaxed);
+        let here = std::ptr::from_ref(export) as u64;
+        self.shared.last.store(here, Ordering::Relaxed);
         if self.machine.stopped() {
             return Err(Fault::Stopped);
         }
         if export.delivers {
             drop(self.deliver(self.lock())?);
+            // The routines of an APC may have called other exports.
+            self.shared.last.store(here, Ordering::Relaxed);
         }
         let result = match export.failure {
             Some(failure) if self.fails(export) => failure,
@@ -290,17 +291,46 @@ impl Thread {
         deadline: Option<Instant>,
         may_block: bool,
     ) -> Result<Option<usize>, Fault> {
-        let mut state = self.lock();
-        if state.ended.contains(&self.id) {
-            let reason = "a thread that has ended waits in the rundown routine of an APC";
-            return Err(bugcheck::verifier(0, 0, reason).into());
-        }
+        let mut state = self.alive()?;
         if let Some(index) = state.kernel.wait(self.id, objects, all, may_block)? {
             return Ok(Some(index));
         }
         if !may_block {
             return Ok(None);
         }
+        self.block(state, deadline)
+    }
+
+    /// Acquires a lock by the kernel's rule, waiting for it if the rule says so. Gives whether it
+    /// was acquired.
+    pub(crate) fn acquire(
+        &self,
+        rule: impl FnOnce(&mut Kernel) -> Result<Acquired, BugCheck>,
+    ) -> Result<bool, Fault> {
+        let mut state = self.alive()?;
+        match rule(&mut state.kernel)? {
+            Acquired::Now => Ok(true),
+            Acquired::Refused => Ok(false),
+            Acquired::Blocked => self.block(state, None).map(|_| true),
+        }
+    }
+
+    /// The machine's state, for a thread that may wait.
+    fn alive(&self) -> Result<Guard<'_>, Fault> {
+        let state = self.lock();
+        if state.ended.contains(&self.id) {
+            let reason = "a thread that has ended waits in the rundown routine of an APC";
+            return Err(bugcheck::verifier(0, 0, reason).into());
+        }
+        Ok(state)
+    }
+
+    /// Sleeps until the kernel ends the wait that it has this thread in, or until `deadline`.
+    fn block<'a>(
+        &'a self,
+        mut state: Guard<'a>,
+        deadline: Option<Instant>,
+    ) -> Result<Option<usize>, Fault> {
         loop {
             if self.machine.stopped() {
                 return Err(Fault::Stopped);

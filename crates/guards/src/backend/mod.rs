@@ -15,6 +15,27 @@
 //! | `current_irql` | `KeGetCurrentIrql` | any |
 //! | `raise_to_apc_level` | `KeRaiseIrql` | <= APC_LEVEL; gives the old IRQL |
 //! | `lower_to` | `KeLowerIrql` | what `raise_to_apc_level` raised to |
+//!
+//! and these types, each a kernel object that is initialised where it stays:
+//!
+//! | type | kernel structure | contract |
+//! |---|---|---|
+//! | `FastMutex` | `FAST_MUTEX` | [`Exclusive`](exclusive::Exclusive) |
+//! | `GuardedMutex` | `KGUARDED_MUTEX` | [`Exclusive`](exclusive::Exclusive) |
+//! | `KernelMutex` | `KMUTEX` | [`Recursive`](recursive::Recursive) |
+//!
+//! With the feature `alloc`, `allocate` and `free` are the nonpaged pool, aligned to `POOL_ALIGNMENT`.
+//!
+//! What the objects protect, and who may reach it when, is the same for both implementations:
+//! [`exclusive`] and [`recursive`] say it in types; [`memory`] keeps the objects where they are.
+
+pub(crate) mod exclusive;
+pub(crate) mod memory;
+pub(crate) mod recursive;
+mod wait;
+
+pub use wait::StopEvent;
+pub(crate) use wait::{NeverStops, Wait, Waited};
 
 #[cfg(feature = "wdk")]
 mod wdk;

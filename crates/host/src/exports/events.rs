@@ -141,7 +141,7 @@ fn wait(
     let index = thread.wait(&objects, all, until, timeout != Some(0))?;
     let mut state = thread.lock();
     for address in addresses {
-        state.show_event(*address)?;
+        state.show_object(*address)?;
     }
     Ok(match index {
         Some(index) => index as u64,

@@ -4,9 +4,12 @@ mod apc;
 mod debug;
 mod events;
 mod irql;
+mod mutexes;
 mod objects;
 mod pool;
+mod push_locks;
 mod regions;
+mod resources;
 mod rtl;
 mod threads;
 mod time;
@@ -25,9 +28,12 @@ pub(crate) fn ntoskrnl() -> Vec<Export> {
         debug::EXPORTS,
         events::EXPORTS,
         irql::EXPORTS,
+        mutexes::EXPORTS,
         objects::EXPORTS,
         pool::EXPORTS,
+        push_locks::EXPORTS,
         regions::EXPORTS,
+        resources::EXPORTS,
         rtl::EXPORTS,
         threads::EXPORTS,
     ]

@@ -103,8 +103,7 @@ fn free(thread: &Thread, address: u64, tag: Option<u32>) -> Result<u64, Fault> {
 pub(crate) fn free_block(state: &mut State, address: u64) -> Result<(), BugCheck> {
     if let Some(block) = state.memory.pool.get(address) {
         let range = address..address + block.size as u64;
-        state.forget_apcs(&range, "freed")?;
-        state.forget_events(&range, "freed")?;
+        state.forget_all(&range, "freed")?;
         if let Some(lock) = state.spin_locks.keys().find(|lock| range.contains(*lock)) {
             let reason = format!("the spin lock at {lock:#x} was freed while it was held");
             return Err(bugcheck::verifier(0, *lock, reason));

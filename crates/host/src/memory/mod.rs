@@ -75,6 +75,19 @@ impl Memory {
         (end <= *stack_end).then_some(Place::Stack)
     }
 
+    /// Whether the `length` bytes at `address` are writable memory that is never paged out and
+    /// outlives the call: not a stack.
+    pub(crate) fn nonpaged(&self, address: u64, length: u64) -> bool {
+        match self.place(address, length) {
+            Some(Place::Data) => true,
+            Some(Place::Pool) => self
+                .pool
+                .around(address)
+                .is_some_and(|(_, block)| !block.paged),
+            _ => false,
+        }
+    }
+
     /// Reads `N` bytes.
     ///
     /// # Errors

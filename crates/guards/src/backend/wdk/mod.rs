@@ -4,6 +4,14 @@
     reason = "calls to the kernel; this is the crate's one place for them"
 )]
 
+mod mutex;
+#[cfg(feature = "alloc")]
+mod pool;
+
+pub(crate) use mutex::{FastMutex, GuardedMutex, KernelMutex};
+#[cfg(feature = "alloc")]
+pub(crate) use pool::{POOL_ALIGNMENT, allocate, free};
+
 use wdk_sys::{APC_LEVEL, ntddk};
 
 pub(crate) fn enter_critical() {

@@ -1,0 +1,118 @@
+//! What tests may ask of the model behind the guards.
+#![allow(
+    unsafe_code,
+    reason = "hands out the tokens of the threads that it makes"
+)]
+
+use core::ffi::c_void;
+use core::ptr::NonNull;
+use std::panic::resume_unwind;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+
+use apclab_model::kernel::{Baseline, EventKind, ObjectId};
+
+use super::machine::{DEADLOCK, Seat, Shared, call, seat, sit};
+use super::name::Name;
+use crate::{Passive, StopEvent};
+
+/// The calling thread's two counters: 0 is enabled, negative is that many regions deep.
+pub fn counters() -> Baseline {
+    call(|kernel, thread| Ok(kernel.counters(thread)))
+}
+
+/// Runs each closure on a thread of its own, all on the calling thread's machine, and waits for
+/// their ends. Each gets its thread's token.
+///
+/// # Panics
+/// When a closure panics, or ends its thread with APCs disabled or at a raised IRQL (bug check
+/// 0x20).
+pub fn threads(mains: &[&(dyn Fn(&mut Passive) + Sync)]) {
+    let machine = seat().machine;
+    thread::scope(|scope| {
+        let threads: Vec<_> = mains
+            .iter()
+            .map(|main| {
+                let machine = Arc::clone(&machine);
+                scope.spawn(move || on_thread(machine, main))
+            })
+            .collect();
+        for thread in threads {
+            if let Err(panic) = thread.join() {
+                resume_unwind(panic);
+            }
+        }
+    });
+}
+
+fn on_thread(machine: Arc<Shared>, main: impl Fn(&mut Passive)) {
+    let id = machine.lock().create_thread(Baseline::default());
+    sit(Some(Seat { machine, id }));
+    // SAFETY: the thread was made just now, at PASSIVE_LEVEL, and this is its only token.
+    let mut irql = unsafe { Passive::assume() };
+    main(&mut irql);
+    call(|kernel, thread| {
+        kernel.end_thread(thread)?;
+        kernel.remove_object(kernel.thread_object(thread))
+    });
+    sit(None);
+}
+
+/// Where two threads of a test wait for each other, outside the model.
+#[derive(Debug, Default)]
+pub struct Meeting {
+    arrived: Mutex<u32>,
+    changed: Condvar,
+}
+
+impl Meeting {
+    /// Waits until both are here.
+    ///
+    /// # Panics
+    /// When the other does not come: a test fails then instead of hanging.
+    pub fn meet(&self) {
+        let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
+        let round = *arrived / 2;
+        *arrived += 1;
+        self.changed.notify_all();
+        while *arrived / 2 == round {
+            let (guard, waited) = self
+                .changed
+                .wait_timeout(arrived, DEADLOCK)
+                .unwrap_or_else(PoisonError::into_inner);
+            assert!(!waited.timed_out(), "the other thread did not come");
+            arrived = guard;
+        }
+    }
+}
+
+/// An event of the calling thread's machine.
+#[derive(Debug)]
+pub struct Event(Name);
+
+impl Event {
+    /// An event that stays signaled once it is set.
+    pub fn notification() -> Self {
+        let name = Name::none();
+        name.event(EventKind::Notification, false);
+        Self(name)
+    }
+
+    /// Signals it.
+    pub fn set(&self) {
+        call(|kernel, _| Ok(kernel.set_event(self.0.get())));
+    }
+
+    pub(super) fn behind(event: &impl StopEvent) -> ObjectId {
+        // SAFETY: on the model a stop event's address is that of an `Event`, and the borrow lasts.
+        let event = unsafe { event.object().cast::<Self>().as_ref() };
+        event.0.get()
+    }
+}
+
+// SAFETY: the address is that of the event itself.
+unsafe impl StopEvent for Event {
+    fn object(&self) -> NonNull<c_void> {
+        NonNull::from(self).cast()
+    }
+}
