@@ -15,7 +15,7 @@ use super::histogram::Histogram;
 use super::locks::Locks;
 use super::program::Loaded;
 use super::trace::Trace;
-use crate::nt::clock::Ticks;
+use crate::nt::clock::{self, Ticks};
 use crate::nt::event::{Events, Initial};
 use crate::nt::memory::{Shared, try_vec};
 use crate::nt::try_lock::TryLock;
@@ -45,7 +45,9 @@ pub(crate) struct Run {
     pub(crate) end: Barrier,
     pub(crate) trace: Trace,
     pub(crate) tally: TryLock<Tally>,
-    pub(crate) begun: Ticks,
+    begun: Ticks,
+    /// Ticks in a second.
+    frequency: u64,
     /// Each lane's context when its thread began, as [`Context::to_byte`].
     baseline: Vec<AtomicU8>,
     /// Of the lanes, then of the bodies of APCs.
@@ -100,6 +102,7 @@ impl Run {
                 ended: Ended::Complete,
             }),
             begun: Ticks::now(),
+            frequency: clock::frequency(),
             baseline: try_vec(lanes, |_| AtomicU8::new(0))?,
             registers: try_vec(lanes + program.apcs.len(), |_| {
                 [const { AtomicI64::new(0) }; limits::REGISTERS]
@@ -187,15 +190,23 @@ impl Run {
     /// How long a wait may take now, in milliseconds: its own deadline, or what is left of the
     /// run's; at least 1.
     pub(crate) fn wait_deadline_ms(&self) -> u32 {
-        let left = u64::from(self.request.deadline_ms).saturating_sub(self.begun.elapsed_ms());
+        let left = u64::from(self.request.deadline_ms).saturating_sub(self.elapsed_ms());
         self.request
             .wait_deadline_ms
             .min(u32::try_from(left).unwrap_or(u32::MAX))
             .max(1)
     }
 
+    fn elapsed_100ns(&self) -> u64 {
+        self.begun.elapsed_100ns(self.frequency)
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        self.elapsed_100ns() / 10_000
+    }
+
     fn past_deadline(&self) -> bool {
-        self.begun.elapsed_ms() >= u64::from(self.request.deadline_ms)
+        self.elapsed_ms() >= u64::from(self.request.deadline_ms)
     }
 
     /// All lanes have begun, and none has taken a step: decides whether the program can run on such
@@ -288,7 +299,7 @@ impl Run {
             trace_records: number(self.trace.len()),
             trace_lost: self.trace.lost(),
             processors: self.processors,
-            elapsed_100ns: self.begun.elapsed_100ns(),
+            elapsed_100ns: self.elapsed_100ns(),
             baseline,
             missed_overlaps: self
                 .barrier
