@@ -1,8 +1,9 @@
 //! APCs: insertion, the table of who may run where, and when one must run.
 
 use super::delivery::Frame;
+use super::fast_mutex::FastMutexKind;
 use super::thread::Thread;
-use super::{APC_LEVEL, ApcId, BugCheck, DISPATCH_LEVEL, Kernel, Profile, ThreadId};
+use super::{APC_LEVEL, ApcId, BugCheck, DISPATCH_LEVEL, Kernel, Mutant, Profile, ThreadId};
 
 /// The two kinds of kernel APC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Apc {
     target: Option<ThreadId>,
     kind: ApcKind,
     inserted: bool,
+    /// In the mutant of `insert-again`: it has run, and does not run again.
+    spent: bool,
 }
 
 /// An inserted APC.
@@ -57,19 +60,6 @@ impl Allowed {
     }
 }
 
-impl Thread {
-    /// The table of semantics.md, section 2. A normal APC behind a special one is held up by the
-    /// order of the queue, not here.
-    fn allowed(&self) -> Allowed {
-        let special = self.counters.special == 0 && self.irql < APC_LEVEL;
-        let in_progress = self.frames.iter().any(Frame::in_progress);
-        Allowed {
-            special,
-            normal: special && self.counters.kernel == 0 && !in_progress,
-        }
-    }
-}
-
 impl Kernel {
     /// `KeInitializeApc`.
     pub fn create_apc(&mut self, target: ThreadId, kind: ApcKind) -> ApcId {
@@ -77,6 +67,7 @@ impl Kernel {
             target: Some(target),
             kind,
             inserted: false,
+            spent: false,
         }))
     }
 
@@ -129,27 +120,36 @@ impl Kernel {
                 "An APC was inserted to a thread that is freed.",
             ));
         };
-        if apc.inserted || self.threads.get(target.0).ended {
-            return Ok(false);
+        if apc.inserted || apc.spent || self.threads.get(target.0).ended {
+            return Ok(apc.inserted && self.mutant == Some(Mutant::InsertOnce));
         }
         apc.inserted = true;
         let allowed = self.allowed(target).of(kind);
         let notice = if by == target {
-            if allowed { Notice::Due } else { Notice::Seen }
+            match allowed {
+                _ if self.gets_wrong(Mutant::SelfQueueRunsAtOnce) => Notice::Unseen,
+                true => Notice::Due,
+                false => Notice::Seen,
+            }
         } else if self.profile == Profile::Nt52 && allowed && self.blocked(target) {
             Notice::Due
         } else {
             Notice::Unseen
         };
+        let (lifo, behind) = (
+            self.gets_wrong(Mutant::FifoWithinKind),
+            self.gets_wrong(Mutant::SpecialsFirst),
+        );
         let queue = &mut self.thread_mut(target).queue;
         let specials = queue
             .iter()
             .filter(|queued| queued.kind == ApcKind::Special)
             .count();
-        let place = if kind == ApcKind::Special {
-            specials
-        } else {
-            queue.len()
+        let place = match kind {
+            ApcKind::Special if lifo => 0,
+            ApcKind::Normal if lifo => specials,
+            ApcKind::Special if !behind => specials,
+            ApcKind::Special | ApcKind::Normal => queue.len(),
         };
         queue.insert(
             place,
@@ -166,7 +166,7 @@ impl Kernel {
     /// (the table of semantics.md, section 2).
     pub fn deliverable(&self, t: ThreadId) -> Option<ApcId> {
         let first = self.thread(t).queue.first()?;
-        self.allowed(t).of(first.kind).then_some(first.apc)
+        self.may_run(first, self.allowed(t)).then_some(first.apc)
     }
 
     /// Whether the APC is inserted: from the insertion until its delivery begins.
@@ -180,12 +180,86 @@ impl Kernel {
     /// or (in `Nt52`) when another delivery ended.
     pub fn forced(&self, t: ThreadId) -> bool {
         let allowed = self.allowed(t);
-        let due = |queued: &Queued| queued.notice == Notice::Due && allowed.of(queued.kind);
+        let due = |queued: &Queued| queued.notice == Notice::Due && self.may_run(queued, allowed);
         self.thread(t).queue.iter().any(due)
     }
 
+    /// The table of semantics.md, section 2. A normal APC behind a special one is held up by the
+    /// order of the queue, not here.
     pub(super) fn allowed(&self, t: ThreadId) -> Allowed {
-        self.thread(t).allowed()
+        if let Some(mutant) = self.mutant {
+            return self.allowed_in_mutant(t, mutant);
+        }
+        let thread = self.thread(t);
+        let special = thread.counters.special == 0 && thread.irql < APC_LEVEL;
+        let in_progress = thread.frames.iter().any(Frame::in_progress);
+        Allowed {
+            special,
+            normal: special && thread.counters.kernel == 0 && !in_progress,
+        }
+    }
+
+    /// The table with one fact wrong.
+    fn allowed_in_mutant(&self, t: ThreadId, mutant: Mutant) -> Allowed {
+        let thread = self.thread(t);
+        let any =
+            |inside: fn(&Thread) -> bool| self.threads.iter().any(|(_, thread)| inside(thread));
+        let mut critical = thread.counters.kernel != 0;
+        let mut guarded = thread.counters.special != 0;
+        let mut raised = thread.irql >= APC_LEVEL;
+        let mut in_progress = thread.frames.iter().any(Frame::in_progress);
+        let mut none = false;
+        match mutant {
+            Mutant::CriticalDefersNormal => critical = false,
+            Mutant::CriticalNests => critical = thread.counters.kernel % 2 != 0,
+            Mutant::GuardedNests => guarded = thread.counters.special % 2 != 0,
+            Mutant::KindsCountApart => guarded &= !critical,
+            Mutant::RegionsArePerThread => {
+                critical = any(|thread| thread.counters.kernel != 0);
+                guarded = any(|thread| thread.counters.special != 0);
+            }
+            Mutant::ApcLevelDefers => raised = false,
+            Mutant::FastMutexDefers => raised &= !self.holds(t, FastMutexKind::Fast),
+            Mutant::GuardedMutexDefers => raised &= !self.holds(t, FastMutexKind::Guarded),
+            Mutant::SpecialRoutineDefers => {
+                raised &= !thread.frames.last().is_some_and(Frame::special);
+            }
+            Mutant::MutexWaitIsOpen => critical |= self.waits_for_mutex(t),
+            Mutant::RegionsInApcs if !thread.frames.is_empty() => {
+                (critical, guarded) = (false, false);
+            }
+            Mutant::WaitInRegion if thread.wait.is_some() => (critical, guarded) = (false, false),
+            Mutant::ApcRunsInWait => none = thread.wait.is_some(),
+            Mutant::NormalsDoNotNest => in_progress = false,
+            _ => {}
+        }
+        let not_special = match mutant {
+            Mutant::CriticalLetsSpecial => critical,
+            Mutant::SpecialPreemptsNormal => in_progress,
+            _ => false,
+        };
+        let open = !raised && !none;
+        let guarded_for = |wrong| guarded && mutant != wrong;
+        Allowed {
+            special: open && !guarded_for(Mutant::GuardedDefersSpecial) && !not_special,
+            normal: open && !guarded_for(Mutant::GuardedDefersNormal) && !critical && !in_progress,
+        }
+    }
+
+    /// Whether the state of the thread lets the APC run. In the mutants that deliver too early, so
+    /// does what has made it due.
+    fn may_run(&self, queued: &Queued, allowed: Allowed) -> bool {
+        let too_early = matches!(
+            self.mutant,
+            Some(
+                Mutant::GuardedLeaveInsideCritical
+                    | Mutant::LowerInsideRegion
+                    | Mutant::ReleaseInsideRegion
+                    | Mutant::LeaveAtApcLevelDeliversNothing
+                    | Mutant::MutexReleaseAtApcLevel
+            )
+        );
+        allowed.of(queued.kind) || (too_early && queued.notice == Notice::Due)
     }
 
     /// Empties the queue of a thread that ends.
@@ -211,7 +285,10 @@ impl Kernel {
     pub(super) fn dequeue(&mut self, t: ThreadId) -> Option<(ApcId, ApcKind)> {
         self.deliverable(t)?;
         let Queued { apc, kind, .. } = self.thread_mut(t).queue.remove(0);
-        self.apcs.get_mut(apc.0).inserted = false;
+        let spent = self.gets_wrong(Mutant::InsertAgain);
+        let object = self.apcs.get_mut(apc.0);
+        object.inserted = false;
+        object.spent = spent;
         Some((apc, kind))
     }
 
@@ -240,6 +317,11 @@ impl Kernel {
         });
     }
 
+    /// For the mutants that deliver too early: makes everything due.
+    pub(super) fn force_everything(&mut self, t: ThreadId) {
+        self.mark(t, |queued, _| queued.notice = Notice::Due);
+    }
+
     /// Makes due whatever is allowed.
     pub(super) fn force_allowed(&mut self, t: ThreadId) {
         self.mark(t, |queued, allowed| {
@@ -250,9 +332,8 @@ impl Kernel {
     }
 
     fn mark(&mut self, t: ThreadId, change: impl Fn(&mut Queued, bool)) {
-        let thread = self.thread_mut(t);
-        let allowed = thread.allowed();
-        for queued in &mut thread.queue {
+        let allowed = self.allowed(t);
+        for queued in &mut self.thread_mut(t).queue {
             change(queued, allowed.of(queued.kind));
         }
     }

@@ -1,6 +1,7 @@
 //! Critical and guarded regions, and the two predicates about them.
 
-use super::{APC_LEVEL, BugCheck, Kernel, ThreadId};
+use super::fast_mutex::FastMutexKind;
+use super::{APC_LEVEL, BugCheck, Kernel, Mutant, PASSIVE_LEVEL, ThreadId};
 
 /// What a predicate may answer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -26,7 +27,7 @@ impl Kernel {
     ///
     /// 0xC4/0x11A above APC_LEVEL (page of bug check 0xC4).
     pub fn enter_critical(&mut self, t: ThreadId) -> Result<(), BugCheck> {
-        self.at_most_apc_level(t, 0x11A, "KeEnterCriticalRegion")?;
+        self.region_irql(t, 0x11A, "KeEnterCriticalRegion")?;
         self.enter(t, Region::Critical);
         Ok(())
     }
@@ -40,7 +41,7 @@ impl Kernel {
     /// that is, when the counter would rise above the thread's baseline less the mutexes that
     /// the thread owns.
     pub fn leave_critical(&mut self, t: ThreadId) -> Result<(), BugCheck> {
-        self.at_most_apc_level(t, 0x11B, "KeLeaveCriticalRegion")?;
+        self.region_irql(t, 0x11B, "KeLeaveCriticalRegion")?;
         let thread = self.thread(t);
         let outside = thread.baseline.kernel.wrapping_sub(self.owned_mutexes(t));
         if thread.counters.kernel == outside {
@@ -48,7 +49,12 @@ impl Kernel {
                           region of its own.";
             return Err(BugCheck::verifier(0x3E, [0; 3], reason));
         }
-        self.leave(t, Region::Critical);
+        let guarded = thread.counters.special != thread.baseline.special;
+        if !(guarded && self.gets_wrong(Mutant::LeavesInAnyOrder)) {
+            let delivers = !self.gets_wrong(Mutant::CriticalLeaveDelivers);
+            self.leave(t, Region::Critical, delivers);
+        }
+        self.left_region(t);
         Ok(())
     }
 
@@ -60,7 +66,7 @@ impl Kernel {
     ///
     /// 0xC4/0x20010 (rule IrqlKeApcLte2) above APC_LEVEL: 0x11A is about critical regions only.
     pub fn enter_guarded(&mut self, t: ThreadId) -> Result<(), BugCheck> {
-        self.at_most_apc_level(t, IRQL_KE_APC_LTE2, "KeEnterGuardedRegion")?;
+        self.region_irql(t, IRQL_KE_APC_LTE2, "KeEnterGuardedRegion")?;
         self.enter(t, Region::Guarded);
         Ok(())
     }
@@ -74,14 +80,26 @@ impl Kernel {
     /// before the leave) when the thread is in no guarded region of its own: the page of 0xC4
     /// gives 0x3E to `KeLeaveCriticalRegion` alone.
     pub fn leave_guarded(&mut self, t: ThreadId) -> Result<(), BugCheck> {
-        self.at_most_apc_level(t, IRQL_KE_APC_LTE2, "KeLeaveGuardedRegion")?;
+        self.region_irql(t, IRQL_KE_APC_LTE2, "KeLeaveGuardedRegion")?;
         let thread = self.thread(t);
         if thread.counters.special == thread.baseline.special {
             let reason = "KeLeaveGuardedRegion was called in a thread that is in no guarded \
                           region of its own.";
             return Err(BugCheck::verifier(0x4000E, [0; 3], reason));
         }
-        self.leave(t, Region::Guarded);
+        let delivers = !self.gets_wrong(Mutant::GuardedLeaveDelivers);
+        self.leave(t, Region::Guarded, delivers);
+        self.left_region(t);
+        let thread = self.thread_mut(t);
+        if thread.counters.special == thread.baseline.special {
+            let inside = thread.counters.kernel != 0;
+            if inside && self.gets_wrong(Mutant::GuardedLeaveInsideCritical) {
+                self.force_everything(t);
+            }
+            if self.gets_wrong(Mutant::PredicatesBalance) {
+                self.leave(t, Region::Critical, true);
+            }
+        }
         Ok(())
     }
 
@@ -94,7 +112,16 @@ impl Kernel {
     /// 0xC4/0x20010 (rule IrqlKeApcLte2) above APC_LEVEL.
     pub fn apcs_disabled(&self, t: ThreadId) -> Result<Answer, BugCheck> {
         self.at_most_apc_level(t, IRQL_KE_APC_LTE2, "KeAreApcsDisabled")?;
-        let counters = self.thread(t).counters;
+        let mut counters = self.thread(t).counters;
+        match self.mutant {
+            Some(Mutant::PredicateCritical) => counters.kernel = -self.owned_mutexes(t),
+            Some(Mutant::PredicateMutex) => counters.kernel += self.owned_mutexes(t),
+            Some(Mutant::PredicateIgnoresIrql) => counters.kernel -= i16::from(self.thread(t).irql),
+            Some(Mutant::PredicatesInApcs) => {
+                counters.kernel -= i16::from(self.in_normal_routine(t));
+            }
+            _ => {}
+        }
         Ok(match (counters.kernel != 0, counters.special != 0) {
             (false, true) if self.profile == super::Profile::Documented => Answer::Either,
             (kernel, special) => Answer::Is(kernel || special),
@@ -110,7 +137,19 @@ impl Kernel {
     pub fn all_apcs_disabled(&self, t: ThreadId) -> Result<bool, BugCheck> {
         self.at_most_apc_level(t, IRQL_KE_APC_LTE2, "KeAreAllApcsDisabled")?;
         let thread = self.thread(t);
-        Ok(thread.counters.special != 0 || thread.irql >= APC_LEVEL)
+        let mut guarded = thread.counters.special != 0;
+        let mut raised = thread.irql >= APC_LEVEL;
+        match self.mutant {
+            Some(Mutant::PredicateAllGuarded) => guarded = false,
+            Some(Mutant::PredicateAllApcLevel) => raised = false,
+            Some(Mutant::PredicateAllIgnoresCritical) => guarded |= thread.counters.kernel != 0,
+            Some(Mutant::PredicateAllFastMutex) => raised &= !self.holds(t, FastMutexKind::Fast),
+            Some(Mutant::PredicateAllGuardedMutex) => {
+                raised &= !self.holds(t, FastMutexKind::Guarded);
+            }
+            _ => {}
+        }
+        Ok(guarded || raised)
     }
 
     /// Normal kernel APCs have to be disabled in a thread that acquires or releases certain locks:
@@ -148,14 +187,51 @@ impl Kernel {
         Err(BugCheck::verifier(kind, [second, 0, 0], reason))
     }
 
+    /// The region routines' highest IRQL.
+    fn region_irql(&self, t: ThreadId, kind: u64, routine: &str) -> Result<(), BugCheck> {
+        if self.gets_wrong(Mutant::RegionsAtApcLevel) && self.thread(t).irql > PASSIVE_LEVEL {
+            let reason = format!("{routine} was called above PASSIVE_LEVEL.");
+            return Err(BugCheck::verifier(kind, [0; 3], reason));
+        }
+        self.at_most_apc_level(t, kind, routine)
+    }
+
+    /// For the mutants that get the leave of a region at APC_LEVEL wrong.
+    fn left_region(&mut self, t: ThreadId) {
+        let thread = self.thread(t);
+        let enabled = thread.counters == super::Baseline::default();
+        if thread.irql < APC_LEVEL {
+            return;
+        }
+        if self.gets_wrong(Mutant::LeavesAtRaisedIrql) {
+            self.irql_falls(t, PASSIVE_LEVEL);
+        }
+        if enabled && self.gets_wrong(Mutant::LeaveAtApcLevelDeliversNothing) {
+            self.force_everything(t);
+        }
+    }
+
     /// The thread owns a KMUTEX more.
     pub(super) fn enter_owned_mutex(&mut self, t: ThreadId) {
-        self.enter(t, Region::Critical);
+        match self.mutant {
+            Some(Mutant::MutexDefersNormal) => {}
+            Some(Mutant::MutexLetsSpecial) => self.enter(t, Region::Guarded),
+            _ => self.enter(t, Region::Critical),
+        }
     }
 
     /// The thread owns a KMUTEX less, which forces the APCs that this enables.
     pub(super) fn leave_owned_mutex(&mut self, t: ThreadId) {
-        self.leave(t, Region::Critical);
+        match self.mutant {
+            Some(Mutant::MutexDefersNormal) => {}
+            Some(Mutant::MutexLetsSpecial) => self.leave(t, Region::Guarded, true),
+            Some(Mutant::MutexReleaseDelivers) => self.leave(t, Region::Critical, false),
+            _ => self.leave(t, Region::Critical, true),
+        }
+        let raised = self.thread(t).irql >= APC_LEVEL;
+        if raised && self.gets_wrong(Mutant::MutexReleaseAtApcLevel) {
+            self.force_everything(t);
+        }
     }
 
     fn counter(&mut self, t: ThreadId, region: Region) -> &mut i16 {
@@ -171,11 +247,12 @@ impl Kernel {
         *counter = counter.wrapping_sub(1);
     }
 
-    fn leave(&mut self, t: ThreadId, region: Region) {
+    /// One wrapping increment, which forces what it enables if it `delivers`.
+    fn leave(&mut self, t: ThreadId, region: Region, delivers: bool) {
         let before = self.allowed(t);
         let counter = self.counter(t, region);
         *counter = counter.wrapping_add(1);
-        if *counter == 0 {
+        if *counter == 0 && delivers {
             self.counter_reached_zero(t, before);
         }
     }

@@ -6,9 +6,10 @@ use super::bugcheck::{
     KERNEL_LOCK_ENTRY_LEAKED_ON_THREAD_TERMINATION, combined_apc_disable,
 };
 use super::delivery::Frame;
+use super::fast_mutex::FastMutexKind;
 use super::object::Object;
 use super::wait::Wait;
-use super::{ApcId, BugCheck, Kernel, ObjectId, PASSIVE_LEVEL, ThreadId};
+use super::{APC_LEVEL, ApcId, BugCheck, Kernel, Mutant, ObjectId, PASSIVE_LEVEL, ThreadId};
 
 /// The two signed 16-bit counters of a thread: 0 is enabled, negative is that many regions deep
 /// (semantics.md, section 1). As a thread's baseline: what they are when the thread starts.
@@ -132,7 +133,18 @@ impl Kernel {
 
     /// The thread's IRQL now.
     pub fn irql(&self, t: ThreadId) -> u8 {
-        self.thread(t).irql
+        let thread = self.thread(t);
+        match self.mutant {
+            Some(Mutant::RegionsKeepIrql) if thread.counters != Baseline::default() => {
+                thread.irql.max(APC_LEVEL)
+            }
+            Some(Mutant::MutexKeepsIrql) if self.owned_mutexes(t) > 0 => thread.irql.max(APC_LEVEL),
+            Some(Mutant::FastMutexRaises) if self.holds(t, FastMutexKind::Fast) => PASSIVE_LEVEL,
+            Some(Mutant::GuardedMutexRaises) if self.holds(t, FastMutexKind::Guarded) => {
+                PASSIVE_LEVEL
+            }
+            _ => thread.irql,
+        }
     }
 
     /// The object that is signaled once the thread has ended. It outlives the thread until

@@ -54,7 +54,7 @@ fn a_special_routine_is_at_apc_level_and_a_normal_one_at_passive_level() {
     for profile in BOTH {
         for (kind, level) in [(Kind::Special, 1), (Kind::Normal, 0)] {
             let test = program(&[(kind, 0)], &[], 0, &[vec![queue(0)]]);
-            let test = with_bodies(&[look.clone()], test);
+            let test = with_bodies(std::slice::from_ref(&look), test);
             assert_eq!(outcomes(&test, profile), [[level, level, 0]]);
         }
     }
@@ -120,7 +120,10 @@ fn a_region_in_a_body_defers_to_its_leave() {
     );
     for profile in BOTH {
         assert_eq!(
-            outcomes(&with_bodies(&[body.clone()], test.clone()), profile),
+            outcomes(
+                &with_bodies(std::slice::from_ref(&body), test.clone()),
+                profile
+            ),
             [[0, 1]]
         );
     }
@@ -135,7 +138,7 @@ fn the_steps_of_a_body_interleave_with_other_lanes() {
     let lanes = [vec![queue(0)], vec![store(0, 1)]];
     let test = program(&[(Kind::Special, 0)], &[], 1, &lanes);
     for profile in BOTH {
-        let test = with_bodies(&[body.clone()], test.clone());
+        let test = with_bodies(std::slice::from_ref(&body), test.clone());
         assert_eq!(outcomes(&test, profile), [[0, 0, 1], [0, 1, 1], [1, 1, 1]]);
     }
 }
