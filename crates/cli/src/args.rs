@@ -23,6 +23,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run litmus tests and judge what they do
     Run(RunArgs),
+    /// Let the model list all outcomes, deadlocks and bug checks of a test
+    Explore(ExploreArgs),
+    /// Draw one run of a test as swim lanes
+    Trace(TraceArgs),
     /// Measure which APC runs where, next to what the documentation says
     Matrix(MatrixArgs),
     /// Say what the target is
@@ -44,6 +48,19 @@ pub(crate) enum Format {
     Json,
 }
 
+/// How `run` reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunFormat {
+    /// Histograms as litmus7 prints them, and a summary
+    Text,
+    /// One document
+    Json,
+    /// JUnit's XML, for build servers
+    Junit,
+    /// One page: source, histogram and trace of each test side by side
+    Html,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
     /// What runs the programs
@@ -55,9 +72,16 @@ pub(crate) struct TargetArgs {
     /// Behave as a kernel that does not offer KeInitializeApc and KeInsertQueueApc
     #[arg(long)]
     pub(crate) without_apc_routines: bool,
-    /// How to report
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// When a test ends at the latest: 500ms, 30s, 2m
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = run_deadline)]
+    pub(crate) deadline: Duration,
+    /// When a wait inside an iteration gives up
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = wait_deadline)]
+    pub(crate) wait_deadline: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -65,12 +89,8 @@ pub(crate) struct LimitArgs {
     /// Iterations of each test [default: 1000; the model: all outcomes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::ITERATIONS)))]
     pub(crate) iterations: Option<u32>,
-    /// When a test ends at the latest: 500ms, 30s, 2m
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = run_deadline)]
-    pub(crate) deadline: Duration,
-    /// When a wait inside an iteration gives up
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = wait_deadline)]
-    pub(crate) wait_deadline: Duration,
+    #[command(flatten)]
+    pub(crate) waits: WaitArgs,
     /// Seed of the model's random paths
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
@@ -81,8 +101,8 @@ impl LimitArgs {
         let default = RunOptions::default();
         RunOptions {
             iterations: self.iterations.unwrap_or(default.iterations),
-            deadline: self.deadline,
-            wait_deadline: self.wait_deadline,
+            deadline: self.waits.deadline,
+            wait_deadline: self.waits.wait_deadline,
             seed: self.seed,
             ..default
         }
@@ -98,6 +118,73 @@ pub(crate) struct RunArgs {
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: RunFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExploreArgs {
+    /// A litmus test
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Which kernel the model is
+    #[arg(long, value_enum, default_value = "documented")]
+    pub(crate) profile: Profile,
+    /// Leave the paths out
+    #[arg(long)]
+    pub(crate) no_witnesses: bool,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// Which kernel the model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    /// What Microsoft's pages promise, and no more
+    Documented,
+    /// What open re-implementations of NT 5.2 do
+    Nt52,
+}
+
+impl Profile {
+    /// The model's profile.
+    pub(crate) const fn of_the_model(self) -> apclab_client::exploration::Profile {
+        match self {
+            Self::Documented => apclab_client::exploration::Profile::Documented,
+            Self::Nt52 => apclab_client::exploration::Profile::Nt52,
+        }
+    }
+
+    /// Its name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Documented => "documented",
+            Self::Nt52 => "nt52",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    /// A litmus test
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Where the picture goes; without it the trace is printed
+    #[arg(long, value_name = "OUT")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Which iteration; on the model, which of the outcomes that `explore` lists [default: 1; the
+    /// model: the first outcome that the condition looks for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::ITERATIONS)))]
+    pub(crate) iteration: Option<u32>,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) waits: WaitArgs,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -106,12 +193,18 @@ pub(crate) struct MatrixArgs {
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct InfoArgs {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
 }
 
 fn run_deadline(text: &str) -> Result<Duration, String> {

@@ -23,6 +23,9 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Ok, Self::NotObserved, Self::NotRunnable, Self::Failed];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -147,8 +150,12 @@ pub(crate) fn judge(
     };
     let wanted = match expectation {
         Expectation::Condition(_) => None,
-        Expectation::Refused { reason, lane, step } => Some(Refusal {
-            lane: u32::try_from(*lane).unwrap_or(u32::MAX),
+        Expectation::Refused {
+            reason,
+            place,
+            step,
+        } => Some(Refusal {
+            place: *place,
             step: u32::try_from(*step).unwrap_or(u32::MAX),
             reason: *reason,
         }),

@@ -162,16 +162,16 @@ fn refusals_are_compared_with_the_expected_one() {
     folder
         .apclab(&["run", "--on", "model", "a-right.litmus"])
         .exits(0)
-        .says("Test open Refused\nleft-open in lane A at its end (a-right.litmus:4:17)\n");
+        .says("Test open Refused\nleft-open at A end (a-right.litmus:4:17)\n");
     folder
         .apclab(&["run", "--on", "model", "b-step.litmus"])
         .exits(1)
-        .says("the lane ends with this scope still open")
-        .says("expected was left-open in lane A at step 1 (b-step.litmus:4:3)\n");
+        .says("the steps end with this scope still open")
+        .says("expected was left-open at A step 1 (b-step.litmus:4:3)\n");
     folder
         .apclab(&["run", "--on", "model", "c-runs.litmus"])
         .exits(1)
-        .says("it ran; expected was a refusal: left-open in lane A");
+        .says("it ran; expected was a refusal: left-open at A");
 }
 
 #[test]

@@ -11,12 +11,14 @@
 //! | [`locate`] | where the built driver is |
 
 pub mod error;
+pub mod exploration;
 pub mod host;
 pub mod locate;
 pub mod model;
 pub mod prediction;
 pub mod session;
 pub mod target;
+mod witness;
 
 pub use error::TargetError;
 pub use host::HostTarget;

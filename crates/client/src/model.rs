@@ -8,9 +8,9 @@ use apclab_protocol::message::{Context, Limits, routines};
 use apclab_protocol::program::Program;
 use apclab_protocol::verify::verify;
 
-use crate::TargetError;
 use crate::prediction::Prediction;
 use crate::target::{Info, RunOptions, RunOutcome, RunResult, Target};
+use crate::{TargetError, exploration};
 
 /// What the model is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,12 @@ impl ModelTarget {
     fn look(self, program: &Program<'_>, options: &RunOptions) -> Result<RunResult, TargetError> {
         if self.mode == Mode::Exhaustive {
             let prediction = Prediction::of_parsed(program, &[])?;
+            let trace = match options.trace_iteration {
+                None => Vec::new(),
+                Some(number) => exploration::witness_of(program, number)?,
+            };
             return Ok(RunResult {
+                trace,
                 histogram: prediction
                     .documented
                     .into_iter()
@@ -117,7 +122,7 @@ impl Target for ModelTarget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apclab_protocol::program::{Apc, ApcKind, Observed};
+    use apclab_protocol::program::{Apc, ApcKind, Observed, Place};
     use apclab_protocol::step::Step;
     use apclab_protocol::verify::Reason;
 
@@ -170,7 +175,7 @@ mod tests {
         let RunOutcome::Refused(refusal) = run(target, &race(), 1) else {
             panic!("there is no routine to queue with");
         };
-        assert_eq!((refusal.lane, refusal.step), (1, 0));
+        assert_eq!((refusal.place, refusal.step), (Place::Lane(1), 0));
         assert_eq!(refusal.reason, Reason::NoApcRoutines);
         let nothing = run(target, &ProgramBuf::default(), 1);
         assert!(matches!(nothing, RunOutcome::Malformed(_)));

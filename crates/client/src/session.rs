@@ -10,7 +10,7 @@ use std::time::Duration;
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::ioctl;
 use apclab_protocol::message::{Ended, LoadReply, NONE, QueryReply, Reply, RunReply, RunRequest};
-use apclab_protocol::program::{Malformation, Malformed};
+use apclab_protocol::program::{Malformation, Malformed, Place};
 use apclab_protocol::status::{self, NtStatus};
 use apclab_protocol::verify::{Reason, Refusal};
 
@@ -190,14 +190,20 @@ impl<D: Device> Session<D> {
                     )
                 }
             }
-            status::REFUSED | status::NO_APC_ROUTINES => match Reason::from_number(reply.reason) {
-                Some(reason) => Ok(Some(RunOutcome::Refused(Refusal {
-                    lane: reply.lane,
-                    step: reply.step,
-                    reason,
-                }))),
-                None => nonsense(OPERATION, format!("no reason has number {}", reply.reason)),
-            },
+            status::REFUSED | status::NO_APC_ROUTINES => {
+                let reason = Reason::from_number(reply.reason);
+                match (reason, Place::from_number(reply.lane)) {
+                    (Some(reason), Some(place)) => Ok(Some(RunOutcome::Refused(Refusal {
+                        place,
+                        step: reply.step,
+                        reason,
+                    }))),
+                    (None, _) => {
+                        nonsense(OPERATION, format!("no reason has number {}", reply.reason))
+                    }
+                    (_, None) => nonsense(OPERATION, format!("no place has number {}", reply.lane)),
+                }
+            }
             status::MALFORMED_PROGRAM => match malformation(reply.reason) {
                 Some(what) if reply.offset != NONE => Ok(Some(RunOutcome::Malformed(Malformed {
                     what,
@@ -229,6 +235,7 @@ fn malformation(number: u32) -> Option<Malformation> {
         Malformation::Operation,
         Malformation::Register,
         Malformation::Unused,
+        Malformation::Range,
     ]
     .into_iter()
     .find(|what| *what as u32 + 1 == number)
