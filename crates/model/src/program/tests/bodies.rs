@@ -7,7 +7,7 @@ use super::*;
 const BOTH: [Profile; 2] = [Profile::Documented, Profile::Nt52];
 
 /// A program whose APCs have bodies; the registers that bodies write are observed first.
-fn with_bodies(bodies: &[Vec<Step>], test: ProgramBuf) -> ProgramBuf {
+pub(super) fn with_bodies(bodies: &[Vec<Step>], test: ProgramBuf) -> ProgramBuf {
     let registers = |(apc, steps): (usize, &Vec<Step>)| {
         let written: BTreeSet<_> = steps.iter().copied().filter_map(cursor::written).collect();
         let apc = u8::try_from(apc).expect("there are few APCs");
