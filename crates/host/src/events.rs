@@ -71,7 +71,8 @@ impl State {
     ) -> Result<bool, BugCheck> {
         let id = self.event(address, routine)?;
         let previous = if set {
-            self.kernel.set_event(id)
+            let taker = self.choose(self.kernel.event_takers(id).len());
+            self.kernel.set_event_choosing(id, taker)
         } else {
             self.kernel.reset_event(id)
         };

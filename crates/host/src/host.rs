@@ -11,8 +11,9 @@ use crate::io::Major;
 use crate::machine::Machine;
 use crate::pnp::{self, Driver};
 use crate::report::{Completion, HostError, StartError, StopReport};
+use crate::scheduler::Scheduler;
 use crate::thread::Thread;
-use crate::{Options, status};
+use crate::{Choice, Options, Schedule, status};
 
 /// One simulated machine with the driver loaded and its device started. Several may live in one
 /// process; they share nothing.
@@ -104,6 +105,48 @@ impl Host {
     /// The function whose call was made to fail, by its name.
     pub fn failed_call(&self) -> Option<&'static str> {
         self.driver.machine.lock().failures.failed
+    }
+
+    /// Has the machine follow another schedule from now on, and forgets the choices that it has
+    /// made. Waits until no thread runs or could run, so that what comes is the schedule's alone.
+    ///
+    /// # Errors
+    /// [`HostError::Schedule`] for [`Schedule::Free`], and for a machine that was started with it;
+    /// otherwise as every call.
+    pub fn set_schedule(&self, schedule: &Schedule) -> Result<(), HostError> {
+        let followed = self.when_idle(|scheduler| scheduler.follow(schedule))?;
+        if followed {
+            return Ok(());
+        }
+        let reason = "a machine whose threads take turns cannot be set free";
+        Err(HostError::Schedule(reason.to_owned()))
+    }
+
+    /// The choices that the machine has made since its start, or since the last
+    /// [`Host::set_schedule`]. Waits until no thread runs or could run.
+    ///
+    /// # Errors
+    /// [`HostError::Schedule`] when a choice that was to be replayed had fewer alternatives, and
+    /// for a machine that was started with [`Schedule::Free`]; otherwise as every call.
+    pub fn choices(&self) -> Result<Vec<Choice>, HostError> {
+        let choices = self.when_idle(|scheduler| scheduler.choices())?;
+        choices.map_err(|at| {
+            let reason = format!("choice {at} does not have the alternative that it was to take");
+            HostError::Schedule(reason)
+        })
+    }
+
+    fn when_idle<R>(&self, mut f: impl FnMut(&mut Scheduler) -> R) -> Result<R, HostError> {
+        let machine = &self.driver.machine;
+        if machine.options.schedule == Schedule::Free {
+            let reason = "the machine was started with all threads running at the same time";
+            return Err(HostError::Schedule(reason.to_owned()));
+        }
+        let timeout = machine.options.answer_deadline;
+        machine.await_state(timeout, "the end of what the driver does", |state| {
+            let scheduler = state.scheduler.as_mut()?;
+            scheduler.idle().then(|| f(scheduler))
+        })
     }
 
     /// Removes the device as if it had been pulled out: the driver's requests end, the device

@@ -14,13 +14,15 @@
 //! `thread` are what a call meets on its way; `exports` and `kmdf` are what the driver can call;
 //! `memory` is what it may touch; `apcs`, `events`, `locks` and `objects` are what it shares with
 //! the kernel; `io` and `workers` are the requests of user mode; `pnp` is its life; `failures` are
-//! those that it is made to meet, `faults` its crashes.
+//! those that it is made to meet, `faults` its crashes; `scheduler` orders its threads where
+//! [`Schedule`] asks for it.
 //!
 //! On other systems than x86-64 Linux the interface is there and [`Host::start`] says
 //! [`StartError::Unsupported`].
 
 mod options;
 mod report;
+mod schedule;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod apcs;
@@ -61,6 +63,8 @@ mod pnp;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod pool_errors;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod scheduler;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod spawn;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod stack;
@@ -68,6 +72,8 @@ mod stack;
 mod status;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod thread;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod time;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod workers;
 
@@ -80,5 +86,6 @@ pub use options::Options;
 pub use report::{
     BugCheckReport, Completion, HostError, Leak, NoAnswer, StartError, StopReport, ThreadReport,
 };
+pub use schedule::{Choice, Exploration, Schedule, explore_schedules};
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 pub use unsupported::{File, Host, Pending};

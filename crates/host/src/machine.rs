@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use apclab_model::kernel::{BugCheck, EventKind, Kernel, ObjectId, ThreadId};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::Options;
 use crate::apcs::Apcs;
 use crate::bindings::Libraries;
 use crate::events::Events;
@@ -25,9 +24,12 @@ use crate::mapping::Mapping;
 use crate::memory::{Memory, Pool};
 use crate::objects::Objects;
 use crate::report::{BugCheckReport, HostError, NoAnswer, ThreadReport};
+use crate::scheduler::Scheduler;
 use crate::stack::Thunks;
 use crate::thread::Shared;
+use crate::time::{self, ticks};
 use crate::workers::Workers;
+use crate::{Options, Schedule};
 
 /// The process id of the System process, in which drivers' threads run.
 pub(crate) const SYSTEM_PROCESS: u64 = 4;
@@ -49,6 +51,8 @@ pub(crate) struct State {
     pub(crate) framework: Framework,
     pub(crate) log: Vec<String>,
     pub(crate) failures: Failures,
+    /// Who runs when, unless all run at the same time.
+    pub(crate) scheduler: Option<Scheduler>,
     /// An event that nobody sets, for delays.
     pub(crate) never: ObjectId,
     /// The addresses of the variable PsThreadType and of the type object that it points to.
@@ -106,8 +110,11 @@ pub(crate) struct Machine {
     opaque: Mapping,
     next_opaque: AtomicU64,
     pub(crate) next_thread: AtomicU64,
-    pub(crate) started: Instant,
-    /// How many processors the machine has: as many as the process may use.
+    started: Instant,
+    /// The system's time when the machine was started, in ticks of 100 ns since 1601.
+    epoch: u64,
+    /// How many processors the machine has: as many as the process may use, or one when the
+    /// threads take turns.
     pub(crate) processors: u64,
 }
 
@@ -131,6 +138,10 @@ impl Machine {
         faults::install();
         let mut kernel = Kernel::new(options.profile);
         let never = kernel.create_event(EventKind::Notification, false);
+        let processors = match options.schedule {
+            Schedule::Free => std::thread::available_parallelism().map_or(1, NonZero::get) as u64,
+            _ => 1,
+        };
         let state = State {
             kernel,
             memory: Memory::new(Pool::new()?),
@@ -145,6 +156,7 @@ impl Machine {
             framework: Framework::default(),
             log: Vec::new(),
             failures: Failures::default(),
+            scheduler: Scheduler::new(&options.schedule, ticks(options.short_timeout)),
             never,
             thread_type: (0, 0),
             report: None,
@@ -166,12 +178,32 @@ impl Machine {
             next_opaque: AtomicU64::new(64),
             next_thread: AtomicU64::new(1),
             started: Instant::now(),
-            processors: std::thread::available_parallelism().map_or(1, NonZero::get) as u64,
+            epoch: time::system_time(),
+            processors,
         }))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+
+    /// The time since the machine's start, real or virtual, in ticks of 100 ns.
+    pub(crate) fn now(&self, state: &State) -> u64 {
+        match &state.scheduler {
+            Some(scheduler) => scheduler.now(),
+            None => ticks(self.started.elapsed()),
+        }
+    }
+
+    /// The end of an NT time-out, as [`Machine::now`] counts.
+    pub(crate) fn deadline(&self, state: &State, timeout: i64) -> u64 {
+        time::deadline(timeout, self.now(state), self.epoch)
+    }
+
+    /// The moment of a deadline in real time. `None` when it lies beyond what the system's clock
+    /// can express.
+    pub(crate) fn instant(&self, deadline: u64) -> Option<Instant> {
+        self.started.checked_add(time::duration(deadline))
     }
 
     /// Whether the machine runs no driver code any more.

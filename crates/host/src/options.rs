@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use apclab_model::kernel::{Baseline, Profile};
 
+use crate::Schedule;
+
 /// The configuration of one simulated machine.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -28,13 +30,19 @@ pub struct Options {
     /// thread, `WdfRequestMarkCancelableEx`. [`Host::fallible_calls`](crate::Host::fallible_calls)
     /// counts them.
     pub fail: Option<u64>,
+    /// How the machine's threads take turns.
+    pub schedule: Schedule,
+    /// In a machine that is scheduled: how long a time-out may be that can be over whenever the
+    /// machine makes a choice. A longer one is over only when nothing else can happen. For
+    /// time-outs that a test is about, as opposed to those that keep it from hanging.
+    pub short_timeout: Duration,
     /// Whether `DbgPrint` also prints to the standard error stream.
     pub echo: bool,
 }
 
 impl Options {
     /// The defaults for the driver image `driver`: the NT 5.2 profile, kernel APC routines found,
-    /// a baseline of zero, 30 seconds to answer.
+    /// a baseline of zero, 30 seconds to answer, all threads at the same time.
     pub fn new(driver: impl Into<PathBuf>) -> Self {
         Self {
             driver: driver.into(),
@@ -44,6 +52,8 @@ impl Options {
             answer_deadline: Duration::from_secs(30),
             cancel_at_dispatch: true,
             fail: None,
+            schedule: Schedule::Free,
+            short_timeout: Duration::ZERO,
             echo: false,
         }
     }

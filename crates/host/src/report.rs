@@ -187,6 +187,9 @@ pub enum HostError {
     /// The driver was unloaded in a way that Windows would not have taken.
     #[error("unloading the driver: {0}")]
     Unload(String),
+    /// What was asked of a schedule cannot be had.
+    #[error("the schedule: {0}")]
+    Schedule(String),
     /// The machine has been switched off.
     #[error("the machine has been switched off")]
     Off,

@@ -47,13 +47,17 @@ impl Machine {
             state.objects.add_thread(object, id, ended, name.clone());
             state.threads.insert(id, Arc::clone(&shared));
             state.running += 1;
+            if let Some(scheduler) = &mut state.scheduler {
+                scheduler.add(&shared, id);
+                self.reschedule(&mut state);
+            }
             id
         };
         let machine = Arc::clone(self);
         let main = move || {
             let keeper = Arc::clone(&machine);
             Thread::run(machine, id, shared, stack, system, |thread| {
-                let whole = || match body(thread) {
+                let whole = || match thread.begin_turn().and_then(|()| body(thread)) {
                     Ok(()) | Err(Fault::Exit) => thread.end(),
                     Err(fault) => Err(fault),
                 };
@@ -107,6 +111,7 @@ impl Machine {
             }
         }
         state.running -= 1;
+        self.thread_leaves(&mut state, id);
         state.wake();
         self.callers.notify_all();
     }

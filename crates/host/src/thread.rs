@@ -16,6 +16,7 @@ use crate::bugcheck;
 use crate::dispatch::{Arguments, Export, Fault};
 use crate::faults::{self, Trap};
 use crate::machine::{Machine, State};
+use crate::scheduler::{Place, Turn};
 use crate::stack::{self, ARGUMENTS, Block, KernelStack};
 
 /// What other threads may know about a thread.
@@ -240,15 +241,31 @@ impl Thread {
         state.deepest_stack = state.deepest_stack.max(used);
     }
 
-    /// Runs every APC that this thread may take at this moment.
+    /// Runs every APC that this thread may take at this moment. Where the threads take turns, only
+    /// those that are forced: when the others come is a matter of the schedule.
     pub(crate) fn deliver<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>, Fault> {
+        if state.scheduler.is_none() {
+            return self.deliver_all(state);
+        }
+        while state.kernel.forced(self.id) {
+            // Others may come first.
+            if self.pass(&mut state, Place::Point)? == Turn::Deliver {
+                state = self.deliver_one(state)?;
+            }
+        }
+        Ok(state)
+    }
+
+    /// Runs every APC that this thread may take at this moment: it returns to user mode or ends.
+    pub(crate) fn deliver_all<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>, Fault> {
         while state.kernel.deliverable(self.id).is_some() {
             state = self.deliver_one(state)?;
         }
         Ok(state)
     }
 
-    fn deliver_one<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>, Fault> {
+    /// Runs one APC.
+    pub(crate) fn deliver_one<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>, Fault> {
         let Some((id, _)) = state.kernel.begin_delivery(self.id) else {
             return Ok(state);
         };
@@ -282,13 +299,14 @@ impl Thread {
         Ok(state)
     }
 
-    /// Waits on dispatcher objects. `deadline`: `None` for ever, a time in the past only looks.
+    /// Waits on dispatcher objects. `deadline`: `None` for ever, otherwise as
+    /// [`Machine::now`] counts; a time in the past only looks.
     /// Gives the index of the object, or `None` after the time-out.
     pub(crate) fn wait(
         &self,
         objects: &[ObjectId],
         all: bool,
-        deadline: Option<Instant>,
+        deadline: Option<u64>,
         may_block: bool,
     ) -> Result<Option<usize>, Fault> {
         let mut state = self.alive()?;
@@ -329,8 +347,13 @@ impl Thread {
     fn block<'a>(
         &'a self,
         mut state: Guard<'a>,
-        deadline: Option<Instant>,
+        deadline: Option<u64>,
     ) -> Result<Option<usize>, Fault> {
+        if let Some(scheduler) = &state.scheduler {
+            let place = scheduler.wait(deadline);
+            return self.block_in_turn(state, place);
+        }
+        let deadline = deadline.and_then(|deadline| self.machine.instant(deadline));
         loop {
             if self.machine.stopped() {
                 return Err(Fault::Stopped);
@@ -357,10 +380,33 @@ impl Thread {
         }
     }
 
+    /// The same where the threads take turns.
+    fn block_in_turn<'a>(
+        &'a self,
+        mut state: Guard<'a>,
+        place: Place,
+    ) -> Result<Option<usize>, Fault> {
+        loop {
+            match self.pass(&mut state, place)? {
+                Turn::Deliver => state = self.deliver_one(state)?,
+                Turn::Run => {
+                    if let Some(index) = state.kernel.grant(self.id) {
+                        return Ok(Some(index));
+                    }
+                }
+                Turn::Expire => {
+                    if state.kernel.expire(self.id) {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
     /// Ends the thread in the kernel's books: checks it, and runs the rundown routines of the APCs
     /// that were still queued to it.
     pub(crate) fn end(&self) -> Result<(), Fault> {
-        let mut state = self.deliver(self.lock())?;
+        let mut state = self.deliver_all(self.lock())?;
         let flushed = state.kernel.end_thread(self.id)?;
         state.ended.insert(self.id);
         for id in flushed {

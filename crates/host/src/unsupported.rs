@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::{Completion, HostError, Options, StartError, StopReport};
+use crate::{Choice, Completion, HostError, Options, Schedule, StartError, StopReport};
 
 /// One simulated machine; there is none on this system.
 #[derive(Debug)]
@@ -45,6 +45,14 @@ impl Host {
     }
 
     pub fn failed_call(&self) -> Option<&'static str> {
+        match self.0 {}
+    }
+
+    pub fn set_schedule(&self, _schedule: &Schedule) -> Result<(), HostError> {
+        match self.0 {}
+    }
+
+    pub fn choices(&self) -> Result<Vec<Choice>, HostError> {
         match self.0 {}
     }
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 
-use apclab_model::kernel::Baseline;
+use apclab_model::kernel::{Baseline, ThreadId};
 use parking_lot::Mutex;
 
 use crate::bugcheck::{self, check};
 use crate::dispatch::Fault;
 use crate::machine::Machine;
 use crate::report::HostError;
-use crate::thread::Thread;
+use crate::thread::{Shared, Thread};
 
 /// What is done once the thread has returned to user mode.
 type Done = Box<dyn FnOnce() + Send>;
@@ -47,10 +47,17 @@ impl Machine {
     }
 }
 
+/// A worker without a request.
+struct Idle {
+    jobs: mpsc::Sender<Job>,
+    id: ThreadId,
+    shared: Arc<Shared>,
+}
+
 /// The idle workers of a machine. The last one to become idle is taken first.
 #[derive(Default)]
 pub(crate) struct Workers {
-    idle: Mutex<Vec<mpsc::Sender<Job>>>,
+    idle: Mutex<Vec<Idle>>,
 }
 
 impl Workers {
@@ -109,18 +116,21 @@ impl Machine {
                 )
             };
             let done = work(thread)?;
-            let state = thread.deliver(thread.lock())?;
+            let state = thread.deliver_all(thread.lock())?;
             state.kernel.check_return(thread.id, before, irql)?;
             Ok(done)
         });
         let idle = self.workers.idle.lock().pop();
         let work = match idle {
-            Some(jobs) => match jobs.send(Job {
+            Some(idle) => match idle.jobs.send(Job {
                 process,
                 work,
-                jobs: jobs.clone(),
+                jobs: idle.jobs.clone(),
             }) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.thread_is_ready(&idle.shared, idle.id);
+                    return Ok(());
+                }
                 Err(mpsc::SendError(unsent)) => unsent.work,
             },
             None => work,
@@ -159,7 +169,10 @@ fn work_off(
         if machine.stopped() {
             return Err(Fault::Stopped);
         }
-        machine.workers.idle.lock().push(jobs);
+        machine.thread_leaves(&mut machine.lock(), thread.id);
+        let shared = Arc::clone(&thread.shared);
+        let id = thread.id;
+        machine.workers.idle.lock().push(Idle { jobs, id, shared });
         // Whoever stopped the machine in between may have emptied the list before.
         if machine.stopped() {
             machine.workers.dismiss();
@@ -167,6 +180,9 @@ fn work_off(
         thread.measure_stack();
         done();
         next = received.recv().ok();
+        if next.is_some() {
+            thread.begin_turn()?;
+        }
     }
     Ok(())
 }

@@ -1,10 +1,7 @@
 //! Events and waits.
 
-use std::time::Instant;
-
 use apclab_model::kernel::{DISPATCH_LEVEL, EventKind, ObjectId};
 
-use super::time::deadline;
 use crate::bugcheck;
 use crate::dispatch::{Arguments, Export, Fault};
 use crate::status;
@@ -125,7 +122,7 @@ fn wait(
         let reason = format!("{routine}: waits in UserMode are not simulated");
         return Err(bugcheck::verifier(0, u64::from(alertable), reason).into());
     }
-    let (objects, timeout) = {
+    let (objects, timeout, until) = {
         let state = thread.lock();
         let objects = addresses
             .iter()
@@ -135,9 +132,9 @@ fn wait(
             0 => None,
             address => Some(state.memory.read_u64(address)?.cast_signed()),
         };
-        (objects, timeout)
+        let until = timeout.map(|timeout| thread.machine.deadline(&state, timeout));
+        (objects, timeout, until)
     };
-    let until: Option<Instant> = timeout.and_then(deadline);
     let index = thread.wait(&objects, all, until, timeout != Some(0))?;
     let mut state = thread.lock();
     for address in addresses {
@@ -172,18 +169,16 @@ fn wait_for_handle(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault>
 
 /// `KeDelayExecutionThread(WaitMode, Alertable, Interval)`.
 fn delay(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
-    let (never, interval) = {
+    let (never, interval, until) = {
         let state = thread.lock();
-        (
-            state.never,
-            state.memory.read_u64(arguments.word(2))?.cast_signed(),
-        )
+        let interval = state.memory.read_u64(arguments.word(2))?.cast_signed();
+        let until = thread.machine.deadline(&state, interval);
+        (state.never, interval, until)
     };
-    let until = deadline(interval);
     if interval == 0 {
         std::thread::yield_now();
     }
-    let woken = thread.wait(&[never], false, until, true)?;
+    let woken = thread.wait(&[never], false, Some(until), true)?;
     debug_assert_eq!(woken, None, "nobody sets the event of delays");
     Ok(status::word(status::SUCCESS))
 }

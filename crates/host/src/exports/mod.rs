@@ -1,6 +1,7 @@
 //! What the driver can import: one file a subject.
 
 mod apc;
+mod clock;
 mod debug;
 mod events;
 mod irql;
@@ -12,11 +13,9 @@ mod regions;
 mod resources;
 mod rtl;
 mod threads;
-mod time;
 
 pub(crate) use pool::free_block;
 pub(crate) use threads::SYSTEM_THREAD;
-pub(crate) use time::deadline;
 
 use crate::dispatch::Export;
 
@@ -42,5 +41,5 @@ pub(crate) fn ntoskrnl() -> Vec<Export> {
 
 /// Every function of HAL.dll that the host has.
 pub(crate) fn hal() -> Vec<Export> {
-    time::EXPORTS.to_vec()
+    clock::EXPORTS.to_vec()
 }

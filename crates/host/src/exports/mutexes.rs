@@ -112,7 +112,9 @@ fn release_mutex(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
         return Err(bugcheck::verifier(0, address, reason).into());
     }
     let id = state.mutex(address, ROUTINE)?;
-    let previous = state.kernel.release_mutex(thread.id, id)?;
+    let takers = state.kernel.mutex_takers(id).len();
+    let taker = state.choose(takers);
+    let previous = state.kernel.release_mutex_choosing(thread.id, id, taker)?;
     state.show_mutex(address)?;
     state.wake();
     Ok(u64::from(previous.cast_unsigned()))

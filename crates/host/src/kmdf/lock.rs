@@ -1,14 +1,11 @@
 //! Wait locks: a synchronization event inside a critical region.
 
-use std::time::Instant;
-
 use apclab_model::kernel::{APC_LEVEL, BugCheck, EventKind, ObjectId, PASSIVE_LEVEL, ThreadId};
 
 use super::attributes::Attributes;
 use super::object::{Kind, bad_handle};
 use crate::bugcheck;
 use crate::dispatch::{Arguments, Export, Fault};
-use crate::exports::deadline;
 use crate::machine::State;
 use crate::status;
 use crate::thread::Thread;
@@ -66,7 +63,7 @@ fn wait_lock<'a>(
 fn acquire(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     const ROUTINE: &str = "WdfWaitLockAcquire";
     let handle = arguments.word(1);
-    let (event, timeout) = {
+    let (event, timeout, until) = {
         let mut state = thread.lock();
         let timeout = match arguments.word(2) {
             0 => None,
@@ -86,9 +83,9 @@ fn acquire(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
         }
         let event = lock.event;
         state.kernel.enter_critical(thread.id)?;
-        (event, timeout)
+        let until = timeout.map(|timeout| thread.machine.deadline(&state, timeout));
+        (event, timeout, until)
     };
-    let until: Option<Instant> = timeout.and_then(deadline);
     let acquired = thread.wait(&[event], false, until, timeout != Some(0))?;
     let mut state = thread.lock();
     if acquired.is_none() {

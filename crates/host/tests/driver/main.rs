@@ -3,6 +3,7 @@
 
 mod fixture;
 mod locks;
+mod schedules;
 
 use std::time::Duration;
 

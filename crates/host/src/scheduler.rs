@@ -1,0 +1,385 @@
+//! The scheduler of a deterministic machine: see [`Schedule`].
+
+use std::collections::BTreeMap;
+
+use apclab_model::kernel::{Kernel, ThreadId};
+
+use crate::Schedule;
+use crate::dispatch::Fault;
+use crate::machine::{Machine, State};
+use crate::schedule::Choice;
+use crate::thread::{Guard, Shared, Thread};
+
+/// Where a thread is that takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It has something to do before its first scheduling point.
+    Ready,
+    /// It runs.
+    Running,
+    /// It stands at a scheduling point.
+    Point,
+    /// It is in a wait of the kernel's.
+    Wait {
+        /// The end of its time-out, in virtual time.
+        deadline: Option<u64>,
+        /// Whether the time-out is so short that it may be over at any moment.
+        short: bool,
+    },
+}
+
+/// What a thread is to do when it gets the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Go on, from a wait because it is satisfied.
+    Run,
+    /// Deliver one APC.
+    Deliver,
+    /// Give the wait up: it has timed out.
+    Expire,
+}
+
+/// Something that may happen next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Turn(ThreadId, Turn),
+    /// The thread gets the lock that it waits for.
+    Lock(ThreadId),
+}
+
+/// Where choices come from.
+#[derive(Debug)]
+enum Source {
+    /// The state of a SplitMix64 generator.
+    Random(u64),
+    Replay(Vec<u32>),
+}
+
+/// The threads that take turns, and the choices made.
+#[derive(Debug)]
+pub(crate) struct Scheduler {
+    source: Source,
+    /// The longest short time-out, in ticks.
+    short: u64,
+    /// Virtual time, in ticks of 100 ns since the machine's start.
+    now: u64,
+    /// By the threads' numbers, which tell the order of their creation.
+    places: BTreeMap<u64, (ThreadId, Place)>,
+    /// The thread that has the processor, and what it is to do if it has not begun yet.
+    running: Option<(ThreadId, Option<Turn>)>,
+    choices: Vec<Choice>,
+    /// The first choice that had no such alternative as it should have taken.
+    misfit: Option<usize>,
+}
+
+impl Scheduler {
+    /// A scheduler without threads; `None` when nothing is to be scheduled. `short` is the longest
+    /// time-out that may be over at any moment, in ticks of 100 ns.
+    pub(crate) fn new(schedule: &Schedule, short: u64) -> Option<Self> {
+        Some(Self {
+            source: Source::new(schedule)?,
+            short,
+            now: 0,
+            places: BTreeMap::new(),
+            running: None,
+            choices: Vec::new(),
+            misfit: None,
+        })
+    }
+
+    /// Follows another schedule from now on and forgets the choices made so far. `false` when the
+    /// schedule is none.
+    pub(crate) fn follow(&mut self, schedule: &Schedule) -> bool {
+        let Some(source) = Source::new(schedule) else {
+            return false;
+        };
+        self.source = source;
+        self.choices.clear();
+        self.misfit = None;
+        true
+    }
+
+    /// Virtual time.
+    pub(crate) fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Reads the clock, which takes time.
+    pub(crate) fn read_clock(&mut self) -> u64 {
+        self.now += 1;
+        self.now
+    }
+
+    /// Whether no thread runs or could run.
+    pub(crate) fn idle(&self) -> bool {
+        self.running.is_none()
+    }
+
+    /// The choices since the schedule began, or the first one that did not fit.
+    pub(crate) fn choices(&self) -> Result<Vec<Choice>, usize> {
+        self.misfit.map_or_else(|| Ok(self.choices.clone()), Err)
+    }
+
+    /// A thread takes part from now on: it is ready.
+    pub(crate) fn add(&mut self, thread: &Shared, id: ThreadId) {
+        self.places.insert(thread.number, (id, Place::Ready));
+    }
+
+    /// A thread takes part no more.
+    fn remove(&mut self, id: ThreadId) {
+        self.places.retain(|_, (thread, _)| *thread != id);
+        self.running.take_if(|(thread, _)| *thread == id);
+    }
+
+    /// The thread gives the processor up at `place`.
+    fn put(&mut self, thread: &Shared, id: ThreadId, place: Place) {
+        self.places.insert(thread.number, (id, place));
+        self.running.take_if(|(thread, _)| *thread == id);
+    }
+
+    /// A wait until `deadline` that begins now.
+    pub(crate) fn wait(&self, deadline: Option<u64>) -> Place {
+        let short = deadline.is_some_and(|end| end.saturating_sub(self.now) <= self.short);
+        Place::Wait { deadline, short }
+    }
+
+    /// Takes the turn that the thread has been given.
+    fn take_turn(&mut self, id: ThreadId) -> Option<Turn> {
+        match &mut self.running {
+            Some((thread, turn)) if *thread == id => turn.take(),
+            _ => None,
+        }
+    }
+
+    /// Chooses among `alternatives` ways: the number of one, counted from 0.
+    pub(crate) fn choose(&mut self, alternatives: usize) -> usize {
+        let Some(most) = alternatives.checked_sub(1).filter(|&most| most > 0) else {
+            return 0;
+        };
+        let taken = match &mut self.source {
+            Source::Random(state) => draw(state, alternatives),
+            Source::Replay(numbers) => {
+                let number = numbers.get(self.choices.len()).map_or(0, |n| *n as usize);
+                if number > most {
+                    self.misfit.get_or_insert(self.choices.len());
+                }
+                number.min(most)
+            }
+        };
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        self.choices.push(Choice {
+            alternatives: number(alternatives),
+            taken: number(taken),
+        });
+        taken
+    }
+
+    /// Decides what happens next.
+    fn next(&mut self, kernel: &Kernel) -> Option<Next> {
+        if let Some(id) = self.at_once(kernel) {
+            return Some(Next::Turn(id, Turn::Run));
+        }
+        let mut ways = self.ways(kernel);
+        if ways.is_empty() {
+            self.now = self.now.max(self.next_deadline(kernel)?);
+            ways = self.ways(kernel);
+        }
+        let next = ways[self.choose(ways.len())];
+        if let Next::Turn(id, Turn::Expire) = next {
+            let end = self.places.values().find(|(thread, _)| *thread == id);
+            if let Some((
+                _,
+                Place::Wait {
+                    deadline: Some(end),
+                    ..
+                },
+            )) = end
+            {
+                self.now = self.now.max(*end);
+            }
+        }
+        Some(next)
+    }
+
+    /// A thread that goes on without a choice.
+    fn at_once(&self, kernel: &Kernel) -> Option<ThreadId> {
+        let goes_on = |(id, place): &(ThreadId, Place)| match place {
+            Place::Ready => true,
+            Place::Wait { .. } => kernel.satisfied(*id) && kernel.grantable(*id).is_some(),
+            Place::Running | Place::Point => false,
+        };
+        let mut places = self.places.values();
+        places.find(|entry| goes_on(entry)).map(|(id, _)| *id)
+    }
+
+    /// What may happen next.
+    fn ways(&self, kernel: &Kernel) -> Vec<Next> {
+        let mut ways = Vec::new();
+        for &(id, place) in self.places.values() {
+            if place == Place::Point && !kernel.forced(id) {
+                ways.push(Next::Turn(id, Turn::Run));
+            }
+            if kernel.deliverable(id).is_some() {
+                ways.push(Next::Turn(id, Turn::Deliver));
+            }
+            if kernel.lock_available(id) {
+                ways.push(Next::Lock(id));
+            }
+            if let Place::Wait {
+                deadline: Some(end),
+                short,
+            } = place
+                && (short || end <= self.now)
+                && can_expire(kernel, id)
+            {
+                ways.push(Next::Turn(id, Turn::Expire));
+            }
+        }
+        ways
+    }
+
+    /// The next moment at which a wait times out.
+    fn next_deadline(&self, kernel: &Kernel) -> Option<u64> {
+        let end = |&(id, place): &(ThreadId, Place)| match place {
+            Place::Wait { deadline, .. } => deadline.filter(|_| can_expire(kernel, id)),
+            _ => None,
+        };
+        self.places.values().filter_map(end).min()
+    }
+}
+
+/// Whether the wait that the thread is in may end by its time-out.
+fn can_expire(kernel: &Kernel, id: ThreadId) -> bool {
+    kernel.waiting(id) && !kernel.satisfied(id) && !kernel.forced(id)
+}
+
+impl Source {
+    fn new(schedule: &Schedule) -> Option<Self> {
+        match schedule {
+            Schedule::Free => None,
+            Schedule::Random(seed) => Some(Self::Random(*seed)),
+            Schedule::Replay(numbers) => Some(Self::Replay(numbers.clone())),
+        }
+    }
+}
+
+/// A number below `below` from the SplitMix64 generator. The error of the remainder is below
+/// one in 2^50 for so few ways.
+fn draw(state: &mut u64, below: usize) -> usize {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^= z >> 31;
+    usize::try_from(z % below as u64).unwrap_or(0)
+}
+
+impl State {
+    /// Chooses among `alternatives` ways in which a call may go: the first one, unless the machine
+    /// is scheduled.
+    pub(crate) fn choose(&mut self, alternatives: usize) -> usize {
+        match &mut self.scheduler {
+            Some(scheduler) => scheduler.choose(alternatives),
+            None => 0,
+        }
+    }
+}
+
+impl Machine {
+    /// Gives the processor to the next thread, unless one has it.
+    pub(crate) fn reschedule(&self, state: &mut State) {
+        let State {
+            scheduler: Some(scheduler),
+            kernel,
+            threads,
+            ..
+        } = state
+        else {
+            return;
+        };
+        while scheduler.running.is_none() {
+            match scheduler.next(kernel) {
+                Some(Next::Lock(id)) => {
+                    let given = kernel.give_lock(id);
+                    debug_assert!(given, "the lock was available");
+                }
+                Some(Next::Turn(id, turn)) => {
+                    scheduler.running = Some((id, Some(turn)));
+                    if let Some(shared) = threads.get(&id) {
+                        let place = (id, Place::Running);
+                        scheduler.places.insert(shared.number, place);
+                        shared.wake.notify_one();
+                    }
+                }
+                None => {
+                    self.callers.notify_all();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A thread that has been idle has something to do.
+    pub(crate) fn thread_is_ready(&self, thread: &Shared, id: ThreadId) {
+        let mut state = self.lock();
+        if let Some(scheduler) = &mut state.scheduler {
+            scheduler.add(thread, id);
+            self.reschedule(&mut state);
+        }
+    }
+
+    /// A thread is idle, or has ended.
+    pub(crate) fn thread_leaves(&self, state: &mut State, id: ThreadId) {
+        if let Some(scheduler) = &mut state.scheduler {
+            scheduler.remove(id);
+            self.reschedule(state);
+        }
+    }
+}
+
+impl Thread {
+    /// Gives the processor up at `place` until it is given back. The machine is scheduled.
+    pub(crate) fn pass(&self, state: &mut Guard<'_>, place: Place) -> Result<Turn, Fault> {
+        if let Some(scheduler) = &mut state.scheduler {
+            scheduler.put(&self.shared, self.id, place);
+        }
+        self.machine.reschedule(state);
+        self.await_turn(state, matches!(place, Place::Wait { .. }))
+    }
+
+    /// Waits for the first turn after the thread has become ready.
+    pub(crate) fn begin_turn(&self) -> Result<(), Fault> {
+        let mut state = self.lock();
+        if state.scheduler.is_some() {
+            self.await_turn(&mut state, false)?;
+        }
+        Ok(())
+    }
+
+    fn await_turn(&self, state: &mut Guard<'_>, waits: bool) -> Result<Turn, Fault> {
+        use std::sync::atomic::Ordering::SeqCst;
+        loop {
+            if self.machine.stopped() {
+                return Err(Fault::Stopped);
+            }
+            let turn = state
+                .scheduler
+                .as_mut()
+                .and_then(|scheduler| scheduler.take_turn(self.id));
+            if let Some(turn) = turn {
+                return Ok(turn);
+            }
+            self.shared.asleep.store(waits, SeqCst);
+            self.shared.wake.wait(state);
+            self.shared.asleep.store(false, SeqCst);
+        }
+    }
+
+    /// Stands at a scheduling point until it is this thread's turn to go on.
+    pub(crate) fn scheduling_point<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>, Fault> {
+        while self.pass(&mut state, Place::Point)? == Turn::Deliver {
+            state = self.deliver_one(state)?;
+        }
+        Ok(state)
+    }
+}
