@@ -1,7 +1,7 @@
 //! APCs in the lanes: their delivery, their bodies, their return.
 
 use apclab_protocol::limits;
-use apclab_protocol::program::{Place, Program};
+use apclab_protocol::program::{Apc, ApcKind as Kind, Place, Program};
 use apclab_protocol::step::Step;
 
 use super::cursor::Cursor;
@@ -44,8 +44,8 @@ pub(super) fn place(apc: ApcId) -> Place {
     Place::Body(u8::try_from(apc.0).expect("a program has few APCs"))
 }
 
-/// The APCs that may be queued more than once in an iteration, a bit each.
-pub(super) fn queued_twice(program: &Program<'_>) -> u32 {
+/// The APCs of which a test can tell whether they are off the queue and have not run, a bit each.
+pub(super) fn apart(program: &Program<'_>) -> u32 {
     const { assert!(limits::APCS <= 32, "a bit for each APC") };
     let mut times = [0_u32; limits::APCS];
     // Bodies queue only APCs that come after their own, and places come in this order: lanes,
@@ -74,8 +74,15 @@ pub(super) fn queued_twice(program: &Program<'_>) -> u32 {
             }
         }
     }
-    let twice = |bits, (apc, &times): (usize, &u32)| bits | u32::from(times > 1) << apc;
-    times.iter().enumerate().fold(0, twice)
+    let queued = || (0..program.apcs()).filter(|&index| times[index] > 0);
+    let apcs = || queued().filter_map(|index| Some((index, program.apc(index)?)));
+    let special_to = |lane| apcs().any(|(_, apc)| apc.kind == Kind::Special && apc.lane == lane);
+    let shows = |index: usize, apc: Apc| {
+        times[index] > 1 || (apc.kind == Kind::Normal && special_to(apc.lane))
+    };
+    apcs().fold(0, |bits, (index, apc)| {
+        bits | u32::from(shows(index, apc)) << index
+    })
 }
 
 impl State {
@@ -144,8 +151,8 @@ impl State {
         Ok(())
     }
 
-    /// Whether a test can tell that the APC has left the queue from its having run.
+    /// Whether a test can tell the APC's delivery from its having run.
     fn apart(&self, apc: ApcId) -> bool {
-        self.queued_twice & (1 << apc.0) != 0
+        self.apart & (1 << apc.0) != 0
     }
 }

@@ -5,9 +5,10 @@
 //!
 //! - A barrier is one event that all lanes take part in: that a lane has arrived shows nowhere.
 //! - A wait that has been satisfied goes on at once: nothing can tell when it returns.
-//! - Delivery and the begin of the routine are one event, unless the APC may be queued more than
-//!   once: then a test can see that it is off the queue and has not run yet, and its routine is an
-//!   event of its own. Ahead of a normal routine a special APC may then come.
+//! - Delivery and the begin of the routine are one event, unless a test can see that the APC is off
+//!   the queue and has not run yet: it may be queued more than once, or it is a normal one and a
+//!   special one may be queued to its lane, which goes ahead of all that is in the queue, but not
+//!   of what is off it. Then the routine is an event of its own.
 //! - The steps of an APC's body are events. Its return is one with its last step, unless it
 //!   interrupts a wait: then others can see that the waiter has run and does not wait yet.
 //! - An APC without a body runs in one event. Inside a wait, nothing tells a lane whose wait it
@@ -78,8 +79,8 @@ pub struct State {
     lanes: Vec<Cursor>,
     bodies: Vec<Body>,
     variables: Vec<i64>,
-    /// The APCs that may be queued more than once, a bit each.
-    queued_twice: u32,
+    /// The APCs whose delivery, begin and return are events of their own, a bit each.
+    apart: u32,
 }
 
 fn thread(lane: usize) -> ThreadId {
@@ -139,7 +140,7 @@ impl State {
             variables: (0..program.variables())
                 .map(|index| program.initial(index))
                 .collect(),
-            queued_twice: body::queued_twice(program),
+            apart: body::apart(program),
         }
     }
 

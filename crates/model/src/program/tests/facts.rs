@@ -297,6 +297,18 @@ fn an_apc_that_is_off_the_queue_and_has_not_run_can_be_queued_again() {
 }
 
 #[test]
+fn a_special_does_not_pass_a_normal_apc_that_is_off_the_queue() {
+    // Lane 1 has queued the special when the normal one has not run, and later finds that the
+    // normal one alone has.
+    let other = vec![queue(1), ran(0, 0), ran(0, 1), ran(1, 2)];
+    let lanes = [vec![], other, vec![queue(0)]];
+    let test = program(&[(Kind::Normal, 0), (Kind::Special, 0)], &[], 0, &lanes);
+    for profile in BOTH {
+        assert!(outcomes(&test, profile).contains(&vec![0, 1, 0]));
+    }
+}
+
+#[test]
 fn a_wait_that_begins_after_the_reset_misses_the_set() {
     let other = vec![Step::Set { event: 0 }, Step::Reset { event: 0 }];
     let lanes = [vec![Step::Wait { event: 0 }], other];

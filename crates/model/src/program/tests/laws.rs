@@ -212,7 +212,7 @@ proptest! {
         let bytes = test.encode();
         let parsed = Program::parse(&bytes).unwrap();
         let initial = State::initial(&parsed, profile, NO_BASELINES);
-        let apart = State { queued_twice: u32::MAX, ..initial.clone() };
+        let apart = State { apart: u32::MAX, ..initial.clone() };
         let apart = explore_from(apart, &parsed, LIMITS);
         prop_assume!(apart.is_ok());
         let apart = apart.unwrap();
