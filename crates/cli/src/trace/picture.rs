@@ -117,7 +117,7 @@ impl Scene<'_> {
             } else {
                 LEVEL.len()
             };
-            let text_width = number(longest + level) * CHAR + PAD;
+            let text_width = longest + number(level) * CHAR + PAD;
             let width = (text + text_width - left).max(LANE);
             columns.push(Column {
                 left,
@@ -133,14 +133,14 @@ impl Scene<'_> {
         columns
     }
 
-    /// Characters of the longest text in a lane.
-    fn longest(&self, lane: usize, track: &Track) -> usize {
-        let steps = track.steps.iter().map(|step| self.step_text(step));
+    /// Width of the longest text in a lane.
+    fn longest(&self, lane: usize, track: &Track) -> f64 {
+        let steps = track.steps.iter().map(|step| self.text_width(step));
+        let width = |text: &str| number(text.chars().count()) * CHAR;
         let routines = track.routines.iter();
-        let routines = routines.map(|routine| text::routine(self.test, routine));
-        let texts = steps.chain(routines).map(|text| text.chars().count());
-        let name = text::lane_name(self.test, lane).chars().count() + "lane ".len();
-        texts.max().unwrap_or(0).max(name)
+        let routines = routines.map(|routine| width(&text::routine(self.test, routine)));
+        let name = width("lane ") + width(text::lane_name(self.test, lane));
+        steps.chain(routines).fold(name, f64::max)
     }
 
     fn apc_colour(&self, apc: u8) -> &'static str {
@@ -149,6 +149,11 @@ impl Scene<'_> {
 
     fn step_text(&self, step: &Executed) -> String {
         text::step(self.texts, step)
+    }
+
+    /// Width of a step's text with its indentation.
+    fn text_width(&self, step: &Executed) -> f64 {
+        indent(step) + number(self.step_text(step).chars().count()) * CHAR
     }
 
     fn title_width(&self) -> f64 {
@@ -345,10 +350,14 @@ impl Scene<'_> {
         let steps = &self.timeline.lanes[flight.from_lane].steps;
         let mut earlier = steps.iter().rev();
         let queues = earlier.find(|step| step.span.from <= flight.span.from);
-        let text = queues.map_or(0, |step| self.step_text(step).chars().count());
-        // To the right it begins behind the text of the step.
-        let (start, tip, back, anchor) = if to_the_right {
-            (from.text + number(text) * CHAR + 6.0, x - 6.0, -7.0, "end")
+        let text = queues
+            .filter(|step| step.span.from == flight.span.from)
+            .map_or(0.0, |step| self.text_width(step));
+        // To the right it begins behind the text of the step, if that is in this row.
+        let (start, tip, back, anchor) = if to_the_right && text > 0.0 {
+            (from.text + text + 10.0, x - 6.0, -7.0, "end")
+        } else if to_the_right {
+            (from.line + 4.0, x - 6.0, -7.0, "end")
         } else {
             (from.line - 6.0, x + 6.0, 7.0, "start")
         };
@@ -368,13 +377,12 @@ impl Scene<'_> {
     fn texts(&self, column: &Column, track: &Track) -> Group {
         let mut group = Group::new();
         for step in &track.steps {
-            let indent = if matches!(step.place, Place::Body(_)) {
-                2.0 * CHAR
-            } else {
-                0.0
-            };
             let text = self.step_text(step);
-            group = group.add(label(&text, column.text + indent, middle(step.span.from)));
+            group = group.add(label(
+                &text,
+                column.text + indent(step),
+                middle(step.span.from),
+            ));
         }
         for routine in &track.routines {
             let text = text::routine(self.test, routine);
@@ -396,6 +404,14 @@ impl Scene<'_> {
 
 /// What is written where a lane is at APC_LEVEL.
 const LEVEL: &str = "APC_LEVEL";
+
+/// Steps of an APC's body stand apart from those of the lane.
+fn indent(step: &Executed) -> f64 {
+    match step.place {
+        Place::Lane(_) => 0.0,
+        Place::Body(_) => 2.0 * CHAR,
+    }
+}
 
 /// The middle of a row.
 fn middle(row: usize) -> f64 {

@@ -131,6 +131,8 @@ struct LaneState {
     open: Vec<usize>,
     /// The lock that the lane is about to acquire.
     wanted: Option<u8>,
+    /// Since when it has the lock that it waited for, until its next record.
+    acquired: Option<usize>,
     /// The row of its last record, and whether that was at APC_LEVEL.
     last: (usize, bool),
 }
@@ -155,7 +157,6 @@ impl<'p> Builder<'p> {
         }
         let row = rows.len() - 1;
         let lane = usize::from(record.lane);
-        self.irql(lane, row, record);
         let track = &mut self.timeline.lanes[lane];
         match record.kind {
             Kind::Begin => track.begin = row,
@@ -167,30 +168,28 @@ impl<'p> Builder<'p> {
             Kind::KernelRoutine => self.routine(lane, row, record.apc, RoutineKind::Kernel),
             Kind::NormalRoutine => self.routine(lane, row, record.apc, RoutineKind::Normal),
         }
+        self.irql(lane, row, record);
     }
 
     /// The IRQL changes between two records. Routines of APCs are marked as such, and the lane's own
     /// IRQL is not theirs.
     fn irql(&mut self, lane: usize, row: usize, record: &Record) {
-        let of_an_apc = matches!(record.kind, Kind::KernelRoutine | Kind::NormalRoutine)
-            || matches!(place(record), Place::Body(_));
-        if of_an_apc {
+        let of_the_lane = match record.kind {
+            // An insertion does not say whether a lane or an APC's body queued.
+            Kind::KernelRoutine | Kind::NormalRoutine | Kind::Inserted => false,
+            _ => matches!(place(record), Place::Lane(_)),
+        };
+        if !of_the_lane {
             return;
         }
         let raised = record.context.irql > 0;
         let (last, was) = std::mem::replace(&mut self.lanes[lane].last, (row, raised));
-        let Track {
-            raised: spans,
-            steps,
-            ..
-        } = &mut self.timeline.lanes[lane];
+        // Who waits for a lock has waited at the IRQL from before.
+        let acquired = self.lanes[lane].acquired.take();
+        let spans = &mut self.timeline.lanes[lane].raised;
         if raised && !was {
-            // Who waits for a lock has waited at the IRQL from before.
-            let waited = steps
-                .last()
-                .is_some_and(|step| step.waits && step.span.to.is_none());
             spans.push(Span {
-                from: if waited { row } else { last },
+                from: acquired.unwrap_or(last),
                 to: None,
             });
         } else if was
@@ -256,6 +255,15 @@ impl<'p> Builder<'p> {
             })
     }
 
+    /// The last row in which another lane has released a lock.
+    fn released_elsewhere(&self, lane: usize, lock: u8) -> Option<usize> {
+        let others = self.timeline.lanes.iter().enumerate();
+        let others = others.filter(|(other, _)| *other != lane);
+        let scopes = others.flat_map(|(_, track)| &track.scopes);
+        let same = scopes.filter(|scope| scope.lock == Some(lock));
+        same.filter_map(|scope| scope.span.to).max()
+    }
+
     fn done(&mut self, lane: usize, row: usize, record: &Record) {
         let Some(step) = self.executed(record) else {
             return;
@@ -304,12 +312,23 @@ impl<'p> Builder<'p> {
         let Some(step) = earlier.find(|step| step.place == place) else {
             return;
         };
+        let from = step.span.from;
         step.span.to.get_or_insert(to);
-        let acquired = if step.waits { row } else { step.span.from };
         if matches!(place, Place::Lane(_))
             && let Some(lock) = self.lanes[lane].wanted.take()
             && let Some(kind) = self.program.locks.get(usize::from(lock))
         {
+            // That another lane had the lock may be known only now: its own next record told it.
+            let waited = self.released_elsewhere(lane, lock) >= Some(from);
+            let acquired = if waited { row } else { from };
+            if waited {
+                self.lanes[lane].acquired = Some(row);
+                let mut earlier = self.timeline.lanes[lane].steps.iter_mut().rev();
+                if let Some(step) = earlier.find(|step| step.place == place) {
+                    step.waits = true;
+                    step.span.to = Some(row);
+                }
+            }
             let kind = match kind {
                 LockKind::FastMutex => ScopeKind::FastMutex,
                 LockKind::GuardedMutex => ScopeKind::GuardedMutex,
