@@ -92,10 +92,12 @@ impl<'r> Interpreter<'r> {
             self.note(irql, Kind::Step, index, 0);
             let value = match step {
                 Step::Lower => return Ok(()),
-                Step::Release { lock } => match self.release_raw(lock, irql) {
-                    true => 0,
-                    false => return Ok(()),
-                },
+                Step::Release { lock } => {
+                    if !self.release_raw(lock, irql) {
+                        return Ok(());
+                    }
+                    0
+                }
                 Step::RaiseApc => {
                     let inner = regions.spare();
                     irql.raise(|irql| self.scope(irql, inner)).ok_or(Halted)??;
@@ -269,9 +271,10 @@ impl<'r> Interpreter<'r> {
             }
             LockKind::Mutex => {
                 let deadline = run.wait_deadline_ms();
-                match self.own(lock, deadline, irql, slots, |_| ())? {
-                    true => Ok(()),
-                    false => self.time_out(irql).map(drop),
+                if self.own(lock, deadline, irql, slots, |_| Ok(()))? {
+                    Ok(())
+                } else {
+                    self.time_out(irql).map(drop)
                 }
             }
         }
@@ -309,21 +312,15 @@ impl<'r> Interpreter<'r> {
                 })
             }
             LockKind::Mutex => {
-                let mut begun = Ok(());
-                let owned = self.own(lock, milliseconds, irql, slots, |this| {
-                    begun = entered(this)
-                })?;
-                begun?;
+                let owned = self.own(lock, milliseconds, irql, slots, entered)?;
                 owned.then_some(Ok(()))
             }
         };
-        match held {
-            Some(ended) => ended.map(|()| 1),
-            None => {
-                self.next = block.end.saturating_add(1);
-                Ok(self.answer(to, false))
-            }
+        if let Some(ended) = held {
+            return ended.map(|()| 1);
         }
+        self.next = block.end.saturating_add(1);
+        Ok(self.answer(to, false))
     }
 }
 
@@ -336,20 +333,20 @@ impl Interpreter<'_> {
         milliseconds: u32,
         irql: &mut L,
         slots: &mut [Slot],
-        first: impl FnOnce(&mut Self),
+        first: impl FnOnce(&mut Self) -> Ended,
     ) -> Result<bool, Halted> {
         let run = self.run;
         if let Some(raw) = &mut self.raw {
             let owned = raw.acquire(lock, milliseconds, irql)?;
             if owned {
-                first(self);
+                first(self)?;
             }
             return Ok(owned);
         }
         let mutex = run.locks.mutex(lock).ok_or(Halted)?;
         let stop = run.control.stop().ok_or(Halted)?;
         let ended = mutex.with_timeout_or_stop(irql, milliseconds, stop, |(), irql, _| {
-            first(self);
+            first(self)?;
             self.scope(irql, slots)
         });
         owned(ended.map(|ended| ended.map(|()| true)))
@@ -369,9 +366,10 @@ impl Interpreter<'_> {
     }
 
     fn wait(&self, irql: &impl AtMostApcLevel, event: u8) -> Result<i64, Halted> {
-        match self.waited(irql, event, self.run.wait_deadline_ms())? {
-            true => Ok(0),
-            false => self.time_out(irql),
+        if self.waited(irql, event, self.run.wait_deadline_ms())? {
+            Ok(0)
+        } else {
+            self.time_out(irql)
         }
     }
 
