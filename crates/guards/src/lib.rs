@@ -10,6 +10,8 @@
 //!   learns only at run time how deep it nests.
 //! - [`FastMutex`], [`GuardedMutex`], [`KMutex`] and [`ReentrantKMutex`] hold data that a closure gets
 //!   while it holds the mutex. They live in [`Nonpaged`] memory that they never leave.
+//! - [`Resource`], [`ReentrantResource`] and [`PushLock`] hold data that one thread writes or several
+//!   read. They ask for a proof that normal kernel APCs are disabled, or bring a region along.
 //! - [`NormalApcsDisabled`] is the proof that executive resources ask for.
 //!
 //! ```
@@ -33,22 +35,35 @@ mod irql;
 mod kmutex;
 mod mutex;
 mod predicates;
+mod push_lock;
 mod region;
+mod resource;
 mod stack;
 
-pub use backend::StopEvent;
 pub use backend::memory::{Lock, Nonpaged, NotMade, Place};
 #[cfg(all(feature = "model", not(feature = "wdk")))]
 pub use backend::testing;
+pub use backend::{
+    ExclusiveGuard, Hold, InRegion, Mode, OfResource, PushExclusive, PushShared, SharedGuard,
+    StopEvent, WithRegion,
+};
 pub use irql::{ApcLevel, AtMostApcLevel, Passive};
 pub use kmutex::{HoldsKMutex, KMutex, NotAcquired, ReentrantKMutex};
 pub use mutex::{ByGuardedRegion, Fast, FastMutex, GuardedMutex, Mutex, MutexKind};
 pub use predicates::{all_apcs_disabled, apcs_disabled, current_irql};
+pub use push_lock::{PushLock, PushLockExclusive, PushLockShared};
 pub use region::{
     Critical, CriticalRegion, Guarded, GuardedRegion, Kind, NormalApcsDisabled, Region, critical,
     guarded,
 };
+pub use resource::{
+    HeldAs, ReentrantGuard, ReentrantResource, Refused, Resource, ResourceExclusive, ResourceShared,
+};
 pub use stack::{Full, RegionKind, RegionStack, Slot};
 
 /// Makes a type neither `Send` nor `Sync`: what it witnesses belongs to one thread.
-type OneThread = core::marker::PhantomData<*mut ()>;
+type OneThread = core::marker::PhantomData<*mut BelongsToItsThread>;
+
+/// What the compiler names when such a type is sent or shared.
+#[derive(Debug)]
+enum BelongsToItsThread {}

@@ -70,13 +70,13 @@ fn a_try_of_a_mutex_that_is_held_gives_nothing() {
             tried.meet();
         });
     };
-    let trier = |irql: &mut Passive| {
+    let other = |irql: &mut Passive| {
         held.meet();
         assert_eq!(mutex.try_with(irql, |(), _| ()), None, "by another");
         assert_eq!(current_irql(), 0, "a try that failed leaves the IRQL");
         tried.meet();
     };
-    threads(&[&holder, &trier]);
+    threads(&[&holder, &other]);
 }
 
 /// Each thread reads, lets others run and writes: what mutual exclusion is lost shows as a lost sum.

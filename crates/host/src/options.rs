@@ -34,7 +34,8 @@ pub struct Options {
     pub schedule: Schedule,
     /// In a machine that is scheduled: how long a time-out may be that can be over whenever the
     /// machine makes a choice. A longer one is over only when nothing else can happen. For
-    /// time-outs that a test is about, as opposed to those that keep it from hanging.
+    /// time-outs that a test is about, as opposed to those that keep it from hanging. Between two
+    /// scheduling points of a thread this happens once at most.
     pub short_timeout: Duration,
     /// Whether `DbgPrint` also prints to the standard error stream.
     pub echo: bool,

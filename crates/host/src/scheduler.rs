@@ -28,6 +28,17 @@ pub(crate) enum Place {
     },
 }
 
+/// A thread that takes part.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    id: ThreadId,
+    place: Place,
+    /// Whether a short time-out of it was over before its time since its last scheduling point.
+    /// Then the next one is not: a thread that waits again and again must not keep the others from
+    /// coming to what it waits for.
+    early: bool,
+}
+
 /// What a thread is to do when it gets the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
@@ -64,7 +75,7 @@ pub(crate) struct Scheduler {
     /// Virtual time, in ticks of 100 ns since the machine's start.
     now: u64,
     /// By the threads' numbers, which tell the order of their creation.
-    places: BTreeMap<u64, (ThreadId, Place)>,
+    places: BTreeMap<u64, Entry>,
     /// The thread that has the processor, and what it is to do if it has not begun yet.
     running: Option<(ThreadId, Option<Turn>)>,
     choices: Vec<Choice>,
@@ -122,25 +133,46 @@ impl Scheduler {
 
     /// A thread takes part from now on: it is ready.
     pub(crate) fn add(&mut self, thread: &Shared, id: ThreadId) {
-        self.places.insert(thread.number, (id, Place::Ready));
+        let entry = Entry {
+            id,
+            place: Place::Ready,
+            early: false,
+        };
+        self.places.insert(thread.number, entry);
     }
 
     /// A thread takes part no more.
     fn remove(&mut self, id: ThreadId) {
-        self.places.retain(|_, (thread, _)| *thread != id);
+        self.places.retain(|_, entry| entry.id != id);
         self.running.take_if(|(thread, _)| *thread == id);
     }
 
     /// The thread gives the processor up at `place`.
-    fn put(&mut self, thread: &Shared, id: ThreadId, place: Place) {
-        self.places.insert(thread.number, (id, place));
-        self.running.take_if(|(thread, _)| *thread == id);
+    fn put(&mut self, thread: &Shared, place: Place) {
+        if let Some(entry) = self.places.get_mut(&thread.number) {
+            entry.place = place;
+            entry.early &= place != Place::Point;
+            let id = entry.id;
+            self.running.take_if(|(thread, _)| *thread == id);
+        }
     }
 
-    /// A wait until `deadline` that begins now.
-    pub(crate) fn wait(&self, deadline: Option<u64>) -> Place {
-        let short = deadline.is_some_and(|end| end.saturating_sub(self.now) <= self.short);
+    /// A wait of the thread until `deadline` that begins now.
+    pub(crate) fn wait(&self, thread: &Shared, deadline: Option<u64>) -> Place {
+        let early = self
+            .places
+            .get(&thread.number)
+            .is_some_and(|entry| entry.early);
+        let within = |end: u64| end.saturating_sub(self.now) <= self.short;
+        let short = !early && deadline.is_some_and(within);
         Place::Wait { deadline, short }
+    }
+
+    /// The thread has got the processor.
+    fn runs(&mut self, thread: &Shared) {
+        if let Some(entry) = self.places.get_mut(&thread.number) {
+            entry.place = Place::Running;
+        }
     }
 
     /// Takes the turn that the thread has been given.
@@ -186,36 +218,46 @@ impl Scheduler {
         }
         let next = ways[self.choose(ways.len())];
         if let Next::Turn(id, Turn::Expire) = next {
-            let end = self.places.values().find(|(thread, _)| *thread == id);
-            if let Some((
-                _,
-                Place::Wait {
-                    deadline: Some(end),
-                    ..
-                },
-            )) = end
-            {
-                self.now = self.now.max(*end);
-            }
+            self.pass_time(id);
         }
         Some(next)
     }
 
+    /// The wait of the thread times out now.
+    fn pass_time(&mut self, id: ThreadId) {
+        let entry = self.places.values_mut().find(|entry| entry.id == id);
+        if let Some(Entry {
+            place:
+                Place::Wait {
+                    deadline: Some(end),
+                    ..
+                },
+            early,
+            ..
+        }) = entry
+            && *end > self.now
+        {
+            self.now = *end;
+            *early = true;
+        }
+    }
+
     /// A thread that goes on without a choice.
     fn at_once(&self, kernel: &Kernel) -> Option<ThreadId> {
-        let goes_on = |(id, place): &(ThreadId, Place)| match place {
+        let goes_on = |entry: &&Entry| match entry.place {
             Place::Ready => true,
-            Place::Wait { .. } => kernel.satisfied(*id) && kernel.grantable(*id).is_some(),
+            Place::Wait { .. } => {
+                kernel.satisfied(entry.id) && kernel.grantable(entry.id).is_some()
+            }
             Place::Running | Place::Point => false,
         };
-        let mut places = self.places.values();
-        places.find(|entry| goes_on(entry)).map(|(id, _)| *id)
+        self.places.values().find(goes_on).map(|entry| entry.id)
     }
 
     /// What may happen next.
     fn ways(&self, kernel: &Kernel) -> Vec<Next> {
         let mut ways = Vec::new();
-        for &(id, place) in self.places.values() {
+        for &Entry { id, place, .. } in self.places.values() {
             if place == Place::Point && !kernel.forced(id) {
                 ways.push(Next::Turn(id, Turn::Run));
             }
@@ -240,8 +282,8 @@ impl Scheduler {
 
     /// The next moment at which a wait times out.
     fn next_deadline(&self, kernel: &Kernel) -> Option<u64> {
-        let end = |&(id, place): &(ThreadId, Place)| match place {
-            Place::Wait { deadline, .. } => deadline.filter(|_| can_expire(kernel, id)),
+        let end = |entry: &Entry| match entry.place {
+            Place::Wait { deadline, .. } => deadline.filter(|_| can_expire(kernel, entry.id)),
             _ => None,
         };
         self.places.values().filter_map(end).min()
@@ -306,8 +348,7 @@ impl Machine {
                 Some(Next::Turn(id, turn)) => {
                     scheduler.running = Some((id, Some(turn)));
                     if let Some(shared) = threads.get(&id) {
-                        let place = (id, Place::Running);
-                        scheduler.places.insert(shared.number, place);
+                        scheduler.runs(shared);
                         shared.wake.notify_one();
                     }
                 }
@@ -341,7 +382,7 @@ impl Thread {
     /// Gives the processor up at `place` until it is given back. The machine is scheduled.
     pub(crate) fn pass(&self, state: &mut Guard<'_>, place: Place) -> Result<Turn, Fault> {
         if let Some(scheduler) = &mut state.scheduler {
-            scheduler.put(&self.shared, self.id, place);
+            scheduler.put(&self.shared, place);
         }
         self.machine.reschedule(state);
         self.await_turn(state, matches!(place, Place::Wait { .. }))

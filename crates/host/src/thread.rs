@@ -350,7 +350,7 @@ impl Thread {
         deadline: Option<u64>,
     ) -> Result<Option<usize>, Fault> {
         if let Some(scheduler) = &state.scheduler {
-            let place = scheduler.wait(deadline);
+            let place = scheduler.wait(&self.shared, deadline);
             return self.block_in_turn(state, place);
         }
         let deadline = deadline.and_then(|deadline| self.machine.instant(deadline));

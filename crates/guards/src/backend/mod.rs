@@ -23,17 +23,24 @@
 //! | `FastMutex` | `FAST_MUTEX` | [`Exclusive`](exclusive::Exclusive) |
 //! | `GuardedMutex` | `KGUARDED_MUTEX` | [`Exclusive`](exclusive::Exclusive) |
 //! | `KernelMutex` | `KMUTEX` | [`Recursive`](recursive::Recursive) |
+//! | `Resource` | `ERESOURCE` | [`sharing`] |
+//! | `PushLock` | `EX_PUSH_LOCK` | [`sharing`] |
 //!
 //! With the feature `alloc`, `allocate` and `free` are the nonpaged pool, aligned to `POOL_ALIGNMENT`.
 //!
 //! What the objects protect, and who may reach it when, is the same for both implementations:
-//! [`exclusive`] and [`recursive`] say it in types; [`memory`] keeps the objects where they are.
+//! [`exclusive`], [`recursive`] and [`sharing`] say it in types; [`memory`] keeps the objects where they are.
 
 pub(crate) mod exclusive;
 pub(crate) mod memory;
 pub(crate) mod recursive;
+pub(crate) mod sharing;
 mod wait;
 
+pub use sharing::{
+    ExclusiveGuard, Hold, InRegion, Mode, OfResource, PushExclusive, PushShared, SharedGuard,
+    WithRegion,
+};
 pub use wait::StopEvent;
 pub(crate) use wait::{NeverStops, Wait, Waited};
 

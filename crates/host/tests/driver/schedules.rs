@@ -84,6 +84,14 @@ fn a_short_time_out_is_over_at_any_moment() {
 }
 
 #[test]
+fn a_thread_that_waits_again_and_again_does_not_keep_the_others_out() {
+    let (schedules, seen) = all(program::POLL, |options| {
+        options.short_timeout = Duration::from_millis(10);
+    });
+    assert_eq!((schedules, seen), (3, vec!["1".to_owned()]));
+}
+
+#[test]
 fn a_lock_that_is_free_goes_to_a_waiter_or_to_who_comes_first() {
     let with = |profile| all(program::MUTEX, |options| options.profile = profile).1;
     // B142: the other has blocked ahead of 1, and the owner is as quick to acquire it again. Only

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use apclab_model::kernel::{Baseline, BugCheck, Kernel, ObjectId, Profile, ThreadId};
+use apclab_model::kernel::{Acquired, Baseline, BugCheck, Kernel, ObjectId, Profile, ThreadId};
 
 /// A wait that lasts this long in a test is a deadlock.
 pub(super) const DEADLOCK: Duration = Duration::from_secs(10);
@@ -33,6 +33,30 @@ impl Shared {
             kernel: Mutex::new(Kernel::new(Profile::Nt52)),
             changed: Condvar::new(),
         })
+    }
+
+    /// Blocks the host thread as long as its kernel thread waits, to the given time at most.
+    fn block(
+        &self,
+        mut kernel: MutexGuard<'_, Kernel>,
+        thread: ThreadId,
+        end: Instant,
+    ) -> Option<usize> {
+        loop {
+            if let Some(granted) = kernel.grant(thread) {
+                self.changed.notify_all();
+                return Some(granted);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                kernel.expire(thread);
+                return None;
+            }
+            kernel = self
+                .changed
+                .wait_timeout(kernel, left)
+                .map_or_else(|poisoned| poisoned.into_inner().0, |(kernel, _)| kernel);
+        }
     }
 
     /// A panic with the lock taken is a bug check, which leaves the kernel as it was.
@@ -74,29 +98,43 @@ pub(super) fn call<R>(rule: impl FnOnce(&mut Kernel, ThreadId) -> Result<R, BugC
     survive(answer)
 }
 
+/// Acquires a lock by a rule, and waits for it where the rule says so.
+pub(super) fn acquire(rule: impl FnOnce(&mut Kernel, ThreadId) -> Result<Acquired, BugCheck>) {
+    let seat = seat();
+    let mut kernel = seat.machine.lock();
+    let acquired = rule(&mut kernel, seat.id);
+    seat.machine.changed.notify_all();
+    match acquired {
+        Ok(Acquired::Now) => {}
+        Ok(Acquired::Blocked) => {
+            let granted = seat
+                .machine
+                .block(kernel, seat.id, Instant::now() + DEADLOCK);
+            assert!(
+                granted.is_some(),
+                "deadlock: a lock was not to be had for {DEADLOCK:?}"
+            );
+        }
+        Ok(Acquired::Refused) => unreachable!("an acquire that waits is not refused"),
+        Err(_) => {
+            drop(kernel);
+            survive(acquired);
+        }
+    }
+}
+
 /// Waits for one of the objects, so long at most, and gives which it was.
 pub(super) fn wait_any(objects: &[ObjectId], time: Option<Duration>) -> Option<usize> {
     let seat = seat();
     let may_block = time != Some(Duration::ZERO);
-    let end = Instant::now() + time.unwrap_or(DEADLOCK);
     let mut kernel = seat.machine.lock();
     let at_once = kernel.wait(seat.id, objects, false, may_block);
-    let mut granted = survive(at_once);
-    while granted.is_none() && may_block {
-        granted = kernel.grant(seat.id);
-        let left = end.saturating_duration_since(Instant::now());
-        if granted.is_some() || (left.is_zero() && kernel.expire(seat.id)) {
-            break;
-        }
-        let left = left.max(Duration::from_millis(1));
-        kernel = seat
-            .machine
-            .changed
-            .wait_timeout(kernel, left)
-            .map_or_else(|poisoned| poisoned.into_inner().0, |(kernel, _)| kernel);
+    if !may_block || !matches!(at_once, Ok(None)) {
+        drop(kernel);
+        return survive(at_once);
     }
-    drop(kernel);
-    seat.machine.changed.notify_all();
+    let end = Instant::now() + time.unwrap_or(DEADLOCK);
+    let granted = seat.machine.block(kernel, seat.id, end);
     assert!(
         granted.is_some() || time.is_some(),
         "deadlock: a wait without a time-out lasted {DEADLOCK:?}"

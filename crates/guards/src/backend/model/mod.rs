@@ -10,6 +10,7 @@ mod mutex;
 mod name;
 #[cfg(feature = "alloc")]
 mod pool;
+mod resource;
 pub mod testing;
 
 use apclab_model::kernel::{APC_LEVEL, Answer, Kernel};
@@ -18,6 +19,7 @@ use machine::call;
 pub(crate) use mutex::{FastMutex, GuardedMutex, KernelMutex};
 #[cfg(feature = "alloc")]
 pub(crate) use pool::{POOL_ALIGNMENT, allocate, free};
+pub(crate) use resource::{PushLock, Resource};
 
 pub(crate) fn enter_critical() {
     call(Kernel::enter_critical);

@@ -10,11 +10,11 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
-use apclab_model::kernel::{Baseline, EventKind, ObjectId};
+use apclab_model::kernel::{ApcKind, Baseline, EventKind, ObjectId};
 
 use super::machine::{DEADLOCK, Seat, Shared, call, seat, sit};
 use super::name::Name;
-use crate::{Passive, StopEvent};
+use crate::{ApcLevel, Passive, StopEvent};
 
 /// The calling thread's two counters: 0 is enabled, negative is that many regions deep.
 pub fn counters() -> Baseline {
@@ -58,6 +58,33 @@ fn on_thread(machine: Arc<Shared>, main: impl Fn(&mut Passive)) {
     sit(None);
 }
 
+/// Lets a special kernel APC interrupt the calling thread here, if nothing keeps it out, and says
+/// whether it did.
+pub fn interrupt(routine: impl FnOnce(&mut ApcLevel)) -> bool {
+    let arrived = call(|kernel, thread| {
+        // On a copy first: an APC that is kept out would stay in the thread's queue.
+        let mut copy = kernel.clone();
+        let apc = copy.create_apc(thread, ApcKind::Special);
+        copy.insert_apc(apc, thread)?;
+        if copy.deliverable(thread) != Some(apc) {
+            return Ok(None);
+        }
+        *kernel = copy;
+        Ok(kernel.begin_delivery(thread))
+    });
+    let Some((apc, _)) = arrived else {
+        return false;
+    };
+    // SAFETY: the model delivers the APC at APC_LEVEL, and this is the routine's only token.
+    let mut irql = unsafe { ApcLevel::assume() };
+    routine(&mut irql);
+    call(|kernel, thread| {
+        kernel.kernel_routine_returned(thread)?;
+        kernel.remove_apc(apc)
+    });
+    true
+}
+
 /// Where two threads of a test wait for each other, outside the model.
 #[derive(Debug, Default)]
 pub struct Meeting {
@@ -88,13 +115,13 @@ impl Meeting {
 
 /// An event of the calling thread's machine.
 #[derive(Debug)]
-pub struct Event(Name);
+pub struct Event(Name<ObjectId>);
 
 impl Event {
     /// An event that stays signaled once it is set.
     pub fn notification() -> Self {
         let name = Name::none();
-        name.event(EventKind::Notification, false);
+        name.create(|kernel| kernel.create_event(EventKind::Notification, false));
         Self(name)
     }
 

@@ -4,13 +4,16 @@
     reason = "calls to the kernel; this is the crate's one place for them"
 )]
 
+mod bytes;
 mod mutex;
 #[cfg(feature = "alloc")]
 mod pool;
+mod resource;
 
 pub(crate) use mutex::{FastMutex, GuardedMutex, KernelMutex};
 #[cfg(feature = "alloc")]
 pub(crate) use pool::{POOL_ALIGNMENT, allocate, free};
+pub(crate) use resource::{PushLock, Resource};
 
 use wdk_sys::{APC_LEVEL, ntddk};
 

@@ -1,9 +1,5 @@
 //! Fast, guarded and kernel mutexes of the real kernel.
 
-use core::cell::UnsafeCell;
-use core::fmt;
-use core::marker::PhantomPinned;
-use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 
 use wdk_sys::{
@@ -11,6 +7,7 @@ use wdk_sys::{
     _WAIT_TYPE::WaitAny, FAST_MUTEX, KGUARDED_MUTEX, KMUTEX, LARGE_INTEGER, ntddk,
 };
 
+use super::bytes::Bytes;
 use crate::backend::exclusive::{Exclusive, Object};
 use crate::backend::memory::NotMade;
 use crate::backend::recursive::Recursive;
@@ -23,37 +20,6 @@ const UNOWNED: i32 = 1;
 const FIRST: [i32; 2] = [0x00, 0x80];
 /// STATUS_WAIT_0 + 1.
 const SECOND: i32 = 0x01;
-
-/// A kernel structure: bytes that the kernel alone reads and writes once they are initialised.
-pub(super) struct Bytes<T> {
-    bytes: UnsafeCell<MaybeUninit<T>>,
-    /// The kernel may hold pointers to it.
-    _pinned: PhantomPinned,
-}
-
-// SAFETY: the kernel's routines for the structure may be called from any thread.
-unsafe impl<T> Send for Bytes<T> {}
-// SAFETY: as above, and they synchronise among themselves.
-unsafe impl<T> Sync for Bytes<T> {}
-
-impl<T> Bytes<T> {
-    pub(super) const fn zero() -> Self {
-        Self {
-            bytes: UnsafeCell::new(MaybeUninit::zeroed()),
-            _pinned: PhantomPinned,
-        }
-    }
-
-    pub(super) const fn get(&self) -> *mut T {
-        self.bytes.get().cast()
-    }
-}
-
-impl<T> fmt::Debug for Bytes<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:p}", self.get())
-    }
-}
 
 /// `FAST_MUTEX`.
 #[derive(Debug)]

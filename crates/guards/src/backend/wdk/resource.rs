@@ -1,0 +1,204 @@
+//! Executive resources and push locks of the real kernel.
+
+use core::cell::UnsafeCell;
+
+use wdk_sys::{ERESOURCE, ntddk};
+
+use super::bytes::Bytes;
+use crate::backend::Mode;
+use crate::backend::memory::NotMade;
+
+/// The bug check of a resource that is dropped where it must not be: `ERES`, not one of Windows's.
+/// Parameter 1: 1 the IRQL is above APC_LEVEL, 2 the calling thread owns it. Parameter 2: the
+/// resource's address. Parameter 3: the IRQL. Parameter 4: how often the thread owns it.
+const DROPPED_RESOURCE: u32 = u32::from_be_bytes(*b"ERES");
+
+/// `EX_DEFAULT_PUSH_LOCK_FLAGS`.
+const DEFAULT_FLAGS: u32 = 0;
+
+/// `ERESOURCE`.
+#[derive(Debug)]
+pub(crate) struct Resource(Bytes<ERESOURCE>);
+
+impl Resource {
+    pub(crate) const fn blank() -> Self {
+        Self(Bytes::zero())
+    }
+
+    pub(crate) fn initialise(&self) -> Result<(), NotMade> {
+        // SAFETY: the structure is nonpaged, at its place and not shared yet.
+        let status = unsafe { ntddk::ExInitializeResourceLite(self.0.get()) };
+        if status < 0 {
+            return Err(NotMade::Refused(status));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn acquire(&self, mode: Mode) {
+        // With `Wait` TRUE the routines always give TRUE.
+        self.call(mode, 1);
+    }
+
+    #[inline]
+    pub(crate) fn try_acquire(&self, mode: Mode) -> bool {
+        self.call(mode, 0)
+    }
+
+    #[inline]
+    fn call(&self, mode: Mode, wait: u8) -> bool {
+        let resource = self.0.get();
+        let acquired = match mode {
+            // SAFETY: initialised; callers hold witnesses of IRQL <= APC_LEVEL and of disabled APCs.
+            Mode::Exclusive => unsafe { ntddk::ExAcquireResourceExclusiveLite(resource, wait) },
+            // SAFETY: as above.
+            Mode::Shared => unsafe { ntddk::ExAcquireResourceSharedLite(resource, wait) },
+            // SAFETY: as above.
+            Mode::SharedStarveExclusive => unsafe {
+                ntddk::ExAcquireSharedStarveExclusive(resource, wait)
+            },
+            // SAFETY: as above.
+            Mode::SharedWaitForExclusive => unsafe {
+                ntddk::ExAcquireSharedWaitForExclusive(resource, wait)
+            },
+        };
+        acquired != 0
+    }
+
+    #[inline]
+    pub(crate) fn enter_and_acquire(&self, mode: Mode) {
+        let resource = self.0.get();
+        // The pointers that the routines give are to be ignored.
+        match mode {
+            // SAFETY: initialised; callers hold a witness of IRQL <= APC_LEVEL.
+            Mode::Exclusive => unsafe {
+                ntddk::ExEnterCriticalRegionAndAcquireResourceExclusive(resource);
+            },
+            // SAFETY: as above. There is no such routine that starves exclusive.
+            Mode::Shared | Mode::SharedStarveExclusive => unsafe {
+                ntddk::ExEnterCriticalRegionAndAcquireResourceShared(resource);
+            },
+            // SAFETY: as above.
+            Mode::SharedWaitForExclusive => unsafe {
+                ntddk::ExEnterCriticalRegionAndAcquireSharedWaitForExclusive(resource);
+            },
+        }
+    }
+
+    #[inline]
+    pub(crate) unsafe fn release(&self) {
+        // SAFETY: the caller's thread owns it and its APCs are disabled.
+        unsafe { ntddk::ExReleaseResourceLite(self.0.get()) };
+    }
+
+    #[inline]
+    pub(crate) unsafe fn release_and_leave(&self) {
+        // SAFETY: the caller's thread owns it and entered the region with it.
+        unsafe { ntddk::ExReleaseResourceAndLeaveCriticalRegion(self.0.get()) };
+    }
+
+    #[inline]
+    pub(crate) unsafe fn convert(&self) {
+        // SAFETY: the caller's thread owns it exclusively.
+        unsafe { ntddk::ExConvertExclusiveToSharedLite(self.0.get()) };
+    }
+
+    #[inline]
+    pub(crate) fn acquired_exclusive(&self) -> bool {
+        // SAFETY: initialised; the routine may be called at IRQL <= DISPATCH_LEVEL.
+        let answer = unsafe { ntddk::ExIsResourceAcquiredExclusiveLite(self.0.get()) };
+        answer != 0
+    }
+
+    #[inline]
+    pub(crate) fn acquired_count(&self) -> u32 {
+        // SAFETY: initialised; the routine may be called at IRQL <= DISPATCH_LEVEL.
+        unsafe { ntddk::ExIsResourceAcquiredSharedLite(self.0.get()) }
+    }
+
+    pub(crate) fn exclusive_waiters(&self) -> u32 {
+        // SAFETY: initialised; the routine may be called at IRQL <= DISPATCH_LEVEL.
+        unsafe { ntddk::ExGetExclusiveWaiterCount(self.0.get()) }
+    }
+
+    pub(crate) fn shared_waiters(&self) -> u32 {
+        // SAFETY: initialised; the routine may be called at IRQL <= DISPATCH_LEVEL.
+        unsafe { ntddk::ExGetSharedWaiterCount(self.0.get()) }
+    }
+}
+
+impl Drop for Resource {
+    fn drop(&mut self) {
+        let address = self.0.get();
+        let irql = super::current_irql();
+        let owned = self.acquired_count();
+        if u32::from(irql) > wdk_sys::APC_LEVEL || owned > 0 {
+            let why = if owned > 0 { 2 } else { 1 };
+            // SAFETY: stops the system: deleting it would corrupt the kernel's list of resources.
+            unsafe {
+                ntddk::KeBugCheckEx(
+                    DROPPED_RESOURCE,
+                    why,
+                    address.addr() as u64,
+                    irql.into(),
+                    owned.into(),
+                );
+            }
+        }
+        // The page has one failure, which this is not: a resource that is none.
+        // SAFETY: initialised, borrowed by nobody, at IRQL <= APC_LEVEL as checked above.
+        let _ = unsafe { ntddk::ExDeleteResourceLite(address) };
+    }
+}
+
+// The wdk crates' bindings do not have these four, which wdm.h declares since Windows 10 1809.
+unsafe extern "C" {
+    fn ExAcquirePushLockExclusiveEx(lock: *mut usize, flags: u32);
+    fn ExAcquirePushLockSharedEx(lock: *mut usize, flags: u32);
+    fn ExReleasePushLockExclusiveEx(lock: *mut usize, flags: u32);
+    fn ExReleasePushLockSharedEx(lock: *mut usize, flags: u32);
+}
+
+/// `EX_PUSH_LOCK`: a word. The page of `ExInitializePushLock` has it initialised by the kernel.
+#[derive(Debug)]
+pub(crate) struct PushLock(UnsafeCell<usize>);
+
+// SAFETY: the kernel's routines for the word may be called from any thread, and synchronise.
+unsafe impl Sync for PushLock {}
+
+impl PushLock {
+    pub(crate) const fn blank() -> Self {
+        Self(UnsafeCell::new(0))
+    }
+
+    #[allow(clippy::unnecessary_wraps, reason = "the form of the other objects")]
+    pub(crate) fn initialise(&self) -> Result<(), NotMade> {
+        // SAFETY: the word is nonpaged, at its place and not shared yet.
+        unsafe { ntddk::ExInitializePushLock(self.0.get().cast()) };
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn acquire_exclusive(&self) {
+        // SAFETY: initialised; callers hold witnesses of IRQL <= APC_LEVEL and of disabled APCs.
+        unsafe { ExAcquirePushLockExclusiveEx(self.0.get(), DEFAULT_FLAGS) };
+    }
+
+    #[inline]
+    pub(crate) fn acquire_shared(&self) {
+        // SAFETY: initialised; callers hold witnesses of IRQL <= APC_LEVEL and of disabled APCs.
+        unsafe { ExAcquirePushLockSharedEx(self.0.get(), DEFAULT_FLAGS) };
+    }
+
+    #[inline]
+    pub(crate) unsafe fn release_exclusive(&self) {
+        // SAFETY: the caller's thread holds it exclusively and its APCs are disabled.
+        unsafe { ExReleasePushLockExclusiveEx(self.0.get(), DEFAULT_FLAGS) };
+    }
+
+    #[inline]
+    pub(crate) unsafe fn release_shared(&self) {
+        // SAFETY: the caller's thread shares it and its APCs are disabled.
+        unsafe { ExReleasePushLockSharedEx(self.0.get(), DEFAULT_FLAGS) };
+    }
+}

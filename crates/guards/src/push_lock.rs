@@ -1,0 +1,123 @@
+//! Push locks: EX_PUSH_LOCK.
+#![allow(unsafe_code, reason = "makes guards where the lock allows it")]
+
+use core::fmt;
+
+use crate::backend::memory::{Lock, NotMade, sealed::InPlace};
+use crate::backend::sharing::Sharing;
+use crate::backend::{self, ExclusiveGuard, PushExclusive, PushShared, SharedGuard};
+use crate::{AtMostApcLevel, CriticalRegion, NormalApcsDisabled};
+
+#[cfg(feature = "alloc")]
+use crate::Nonpaged;
+
+/// Data that one thread writes or several read, under a push lock.
+///
+/// It is the size of a pointer and keeps no owner. So there is nothing to ask: a thread that acquires a
+/// push lock which it holds waits for itself, for ever, in every mode. The kernel documents no try.
+/// Windows 10 version 1809 and later.
+///
+/// ```
+/// use apclab_guards::{Passive, PushLock};
+///
+/// let total = PushLock::try_new(40)?;
+/// // SAFETY: this thread runs at PASSIVE_LEVEL, and no other token of it exists.
+/// let mut irql = unsafe { Passive::assume() };
+/// total.with_exclusive(&mut irql, |total, _, _| *total += 2);
+/// assert_eq!(total.with_shared(&mut irql, |total, _, _| *total), 42);
+/// # Ok::<(), apclab_guards::NotMade>(())
+/// ```
+pub struct PushLock<T: ?Sized> {
+    cell: Sharing<backend::PushLock, T>,
+}
+
+/// A guard of a [`PushLock`] that gives `&mut T`.
+pub type PushLockExclusive<'a, T> = ExclusiveGuard<'a, T, PushExclusive<'a>>;
+/// A guard of a [`PushLock`] that gives `&T`.
+pub type PushLockShared<'a, T> = SharedGuard<'a, T, PushShared<'a>>;
+
+impl<T> Lock for PushLock<T> {}
+impl<T> InPlace for PushLock<T> {
+    type Data = T;
+
+    fn blank(data: T) -> Self {
+        Self {
+            cell: Sharing::<backend::PushLock, T>::blank(data),
+        }
+    }
+
+    fn initialise(&self) -> Result<(), NotMade> {
+        self.cell.initialise()
+    }
+}
+
+impl<T> PushLock<T> {
+    /// A push lock in nonpaged memory of its own. IRQL <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    /// [`NotMade::OutOfMemory`].
+    #[cfg(feature = "alloc")]
+    pub fn try_new(data: T) -> Result<Nonpaged<Self>, NotMade> {
+        Nonpaged::try_new(data)
+    }
+}
+
+impl<T: ?Sized> PushLock<T> {
+    /// Acquires the push lock exclusively: `ExAcquirePushLockExclusive`.
+    ///
+    /// IRQL <= APC_LEVEL, which the token shows. A thread that holds the lock deadlocks.
+    #[inline]
+    pub fn exclusive<'a>(
+        &'a self,
+        _irql: &impl AtMostApcLevel,
+        _proof: &'a impl NormalApcsDisabled,
+    ) -> PushLockExclusive<'a, T> {
+        let hold = PushExclusive::acquire(self.cell.object());
+        // SAFETY: the acquire does not return while this thread has another hold.
+        unsafe { self.cell.exclusively(hold) }
+    }
+
+    /// Shares the push lock: `ExAcquirePushLockShared`.
+    ///
+    /// IRQL <= APC_LEVEL, which the token shows. A thread that holds the lock may deadlock.
+    #[inline]
+    pub fn shared<'a>(
+        &'a self,
+        _irql: &impl AtMostApcLevel,
+        _proof: &'a impl NormalApcsDisabled,
+    ) -> PushLockShared<'a, T> {
+        let hold = PushShared::acquire(self.cell.object());
+        // SAFETY: the acquire does not return while this thread has an exclusive hold.
+        unsafe { self.cell.shared(hold) }
+    }
+
+    /// Calls `f` with the data for this thread alone, inside a critical region. Lock and region are
+    /// given back however `f` ends, the lock first.
+    pub fn with_exclusive<L: AtMostApcLevel, R>(
+        &self,
+        irql: &mut L,
+        f: impl FnOnce(&mut T, &mut L, &CriticalRegion) -> R,
+    ) -> R {
+        let region = CriticalRegion::enter(irql);
+        let mut guard = self.exclusive(irql, &region);
+        f(&mut guard, irql, &region)
+    }
+
+    /// Calls `f` with the data, which other threads may read too, inside a critical region. As
+    /// [`Self::with_exclusive`] otherwise.
+    pub fn with_shared<L: AtMostApcLevel, R>(
+        &self,
+        irql: &mut L,
+        f: impl FnOnce(&T, &mut L, &CriticalRegion) -> R,
+    ) -> R {
+        let region = CriticalRegion::enter(irql);
+        let guard = self.shared(irql, &region);
+        f(&guard, irql, &region)
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for PushLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PushLock").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,347 @@
+//! Executive resources: ERESOURCE.
+//!
+//! A thread may acquire a resource that it holds already. [`Resource`] refuses where two references
+//! would be the result of which one is `&mut T`; [`ReentrantResource`] gives `&T` and lets the thread
+//! in again. The check is relative to the calling thread, so that nothing another thread does races
+//! with it. There is no hand-over to another thread: after `ExSetResourceOwnerPointer` the resource
+//! belongs to no thread, the check would miss the owner, and a guard that may be sent would have to
+//! leave its region on a thread that never entered it.
+#![allow(unsafe_code, reason = "makes guards where the checks allow it")]
+
+mod reentrant;
+
+pub use reentrant::{ReentrantGuard, ReentrantResource};
+
+use core::fmt;
+
+use crate::backend::memory::{Lock, NotMade, sealed::InPlace};
+use crate::backend::sharing::Sharing;
+use crate::backend::{self, ExclusiveGuard, InRegion, Mode, OfResource, SharedGuard, WithRegion};
+use crate::{AtMostApcLevel, CriticalRegion, Nonpaged, NormalApcsDisabled, Passive};
+
+/// The kernel counts a thread's acquires in 30 bits.
+const MOST: u32 = (1 << 30) - 1;
+
+/// Why a resource was not acquired. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// A try that would have had to wait.
+    Busy,
+    /// The calling thread has it exclusively: a second reference would alias `&mut T`.
+    Recursive,
+    /// The calling thread shares it: exclusive would wait for itself.
+    Upgrade,
+    /// The calling thread shares it, and would wait behind threads that wait for it.
+    BehindItself,
+    /// The calling thread has it as often as the kernel can count.
+    TooOften,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Busy => "the resource was not to be had without waiting",
+            Self::Recursive => "the calling thread has the resource exclusively",
+            Self::Upgrade => "the calling thread shares the resource and would wait for itself",
+            Self::BehindItself => {
+                "the calling thread shares the resource and would wait behind those that wait for it"
+            }
+            Self::TooOften => "the calling thread has the resource as often as the kernel can count",
+        })
+    }
+}
+
+impl core::error::Error for Refused {}
+
+/// How the calling thread holds a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldAs {
+    /// Not at all.
+    Not,
+    /// Shared, so often.
+    Shared(u32),
+    /// Exclusively, so often.
+    Exclusive(u32),
+}
+
+fn held(resource: &backend::Resource) -> HeldAs {
+    match resource.acquired_count() {
+        0 => HeldAs::Not,
+        count if resource.acquired_exclusive() => HeldAs::Exclusive(count),
+        count => HeldAs::Shared(count),
+    }
+}
+
+/// Data that one thread writes or several read, under an ERESOURCE.
+///
+/// Every acquire asks for a proof that normal kernel APCs are disabled, and its guard borrows the proof:
+/// the region cannot end first. The forms that begin with `enter` bring a critical region along.
+///
+/// Prefer [`Resource::with_exclusive`] and [`Resource::with_shared`]: a closure cannot forget its guard.
+///
+/// ```
+/// use apclab_guards::{CriticalRegion, Passive, Refused, Resource};
+///
+/// let names = Resource::try_new(vec!["one"])?;
+/// // SAFETY: this thread runs at PASSIVE_LEVEL, and no other token of it exists.
+/// let mut irql = unsafe { Passive::assume() };
+/// names.with_exclusive(&mut irql, |names, _irql, _region| names.push("two"))?;
+/// {
+///     let region = CriticalRegion::enter(&irql);
+///     let guard = names.shared(&irql, &region)?;
+///     assert_eq!(*guard, ["one", "two"]);
+///     assert_eq!(names.exclusive(&irql, &region).map(|_| ()), Err(Refused::Upgrade));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Resource<T: ?Sized> {
+    cell: Sharing<backend::Resource, T>,
+}
+
+/// A guard of a [`Resource`] that gives `&mut T`.
+pub type ResourceExclusive<'a, T, H = InRegion<'a>> = ExclusiveGuard<'a, T, H>;
+/// A guard of a [`Resource`] that gives `&T`.
+pub type ResourceShared<'a, T, H = InRegion<'a>> = SharedGuard<'a, T, H>;
+
+impl<T> Lock for Resource<T> {}
+impl<T> InPlace for Resource<T> {
+    type Data = T;
+
+    fn blank(data: T) -> Self {
+        Self {
+            cell: Sharing::<backend::Resource, T>::blank(data),
+        }
+    }
+
+    fn initialise(&self) -> Result<(), NotMade> {
+        self.cell.initialise()
+    }
+}
+
+impl<T> Resource<T> {
+    /// A resource in nonpaged memory of its own. IRQL <= DISPATCH_LEVEL.
+    ///
+    /// Dropping it above APC_LEVEL, or while a forgotten guard of the calling thread owns it, is bug
+    /// check 0x45524553: the kernel's list of resources would be left with freed memory in it.
+    ///
+    /// # Errors
+    /// [`NotMade::OutOfMemory`], [`NotMade::Refused`].
+    #[cfg(feature = "alloc")]
+    pub fn try_new(data: T) -> Result<Nonpaged<Self>, NotMade> {
+        Nonpaged::try_new(data)
+    }
+
+    /// Deletes a resource where the IRQL is known to allow it. Reference page:
+    /// `ExDeleteResourceLite`.
+    pub fn delete(resource: Nonpaged<Self>, _irql: &Passive) {
+        drop(resource);
+    }
+}
+
+macro_rules! acquires {
+    ($($(#[$doc:meta])* $mode:ident $name:ident $try_name:ident -> $guard:ident by $make:ident;)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// IRQL <= APC_LEVEL, which the token shows.
+            ///
+            /// # Errors
+            /// [`Refused`], but never [`Refused::Busy`]: it waits.
+            pub fn $name<'a>(
+                &'a self,
+                _irql: &impl AtMostApcLevel,
+                _proof: &'a impl NormalApcsDisabled,
+            ) -> Result<$guard<'a, T>, Refused> {
+                self.check(Mode::$mode, true)?;
+                let hold = InRegion::acquire(self.cell.object(), Mode::$mode);
+                // SAFETY: the check says that no other guard of this thread is in the way.
+                Ok(unsafe { self.cell.$make(hold) })
+            }
+
+            #[doc = concat!("As [`Self::", stringify!($name), "`], but without waiting.")]
+            ///
+            /// # Errors
+            /// [`Refused`].
+            pub fn $try_name<'a>(
+                &'a self,
+                _irql: &impl AtMostApcLevel,
+                _proof: &'a impl NormalApcsDisabled,
+            ) -> Result<$guard<'a, T>, Refused> {
+                self.check(Mode::$mode, false)?;
+                let hold = InRegion::try_acquire(self.cell.object(), Mode::$mode);
+                let hold = hold.ok_or(Refused::Busy)?;
+                // SAFETY: as in the form that waits.
+                Ok(unsafe { self.cell.$make(hold) })
+            }
+        )*
+    };
+}
+
+macro_rules! enters {
+    ($($(#[$doc:meta])* $mode:ident $name:ident $unchecked:ident -> $guard:ident by $make:ident;)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// IRQL <= APC_LEVEL, which the token shows. Dropping the guard releases the resource
+            /// and leaves the region then: `ExReleaseResourceAndLeaveCriticalRegion`.
+            ///
+            /// # Errors
+            /// [`Refused`], but never [`Refused::Busy`]: it waits.
+            pub fn $name<'a>(
+                &'a self,
+                _irql: &impl AtMostApcLevel,
+            ) -> Result<$guard<'a, T, WithRegion<'a>>, Refused> {
+                self.check(Mode::$mode, true)?;
+                let hold = WithRegion::acquire(self.cell.object(), Mode::$mode);
+                // SAFETY: the check says that no other guard of this thread is in the way.
+                Ok(unsafe { self.cell.$make(hold) })
+            }
+
+            #[doc = concat!("As [`Self::", stringify!($name), "`] without its check: the two kernel calls and nothing else.")]
+            ///
+            /// # Safety
+            /// The calling thread does not hold the resource.
+            #[inline]
+            pub unsafe fn $unchecked<'a>(
+                &'a self,
+                _irql: &impl AtMostApcLevel,
+            ) -> $guard<'a, T, WithRegion<'a>> {
+                let hold = WithRegion::acquire(self.cell.object(), Mode::$mode);
+                // SAFETY: the caller's guarantee.
+                unsafe { self.cell.$make(hold) }
+            }
+        )*
+    };
+}
+
+impl<T: ?Sized> Resource<T> {
+    acquires! {
+        /// Acquires the resource exclusively: `ExAcquireResourceExclusiveLite`.
+        Exclusive exclusive try_exclusive -> ResourceExclusive by exclusively;
+        /// Shares the resource, behind those that wait for exclusive: `ExAcquireResourceSharedLite`.
+        Shared shared try_shared -> ResourceShared by shared;
+        /// Shares the resource, ahead of those that wait for exclusive:
+        /// `ExAcquireSharedStarveExclusive`.
+        SharedStarveExclusive shared_starve_exclusive try_shared_starve_exclusive
+            -> ResourceShared by shared;
+        /// Shares the resource behind those that wait for exclusive:
+        /// `ExAcquireSharedWaitForExclusive`.
+        SharedWaitForExclusive shared_wait_for_exclusive try_shared_wait_for_exclusive
+            -> ResourceShared by shared;
+    }
+
+    enters! {
+        /// Enters a critical region and acquires the resource exclusively:
+        /// `ExEnterCriticalRegionAndAcquireResourceExclusive`.
+        Exclusive enter_exclusive enter_exclusive_unchecked -> ResourceExclusive by exclusively;
+        /// Enters a critical region and shares the resource:
+        /// `ExEnterCriticalRegionAndAcquireResourceShared`.
+        Shared enter_shared enter_shared_unchecked -> ResourceShared by shared;
+        /// Enters a critical region and shares the resource behind those that wait for exclusive:
+        /// `ExEnterCriticalRegionAndAcquireSharedWaitForExclusive`.
+        SharedWaitForExclusive enter_shared_wait_for_exclusive
+            enter_shared_wait_for_exclusive_unchecked -> ResourceShared by shared;
+    }
+
+    /// Whether the calling thread may have another guard. Only the thread itself can change the
+    /// answer, and an APC routine that interrupts it here can't have kept a guard that is in use.
+    fn check(&self, mode: Mode, waits: bool) -> Result<(), Refused> {
+        match held(self.cell.object()) {
+            HeldAs::Exclusive(_) => Err(Refused::Recursive),
+            HeldAs::Shared(_) if mode == Mode::Exclusive => Err(Refused::Upgrade),
+            HeldAs::Shared(_) if mode == Mode::SharedWaitForExclusive && waits => {
+                Err(Refused::BehindItself)
+            }
+            HeldAs::Shared(count) if count >= MOST => Err(Refused::TooOften),
+            HeldAs::Not | HeldAs::Shared(_) => Ok(()),
+        }
+    }
+
+    /// Calls `f` with the data for this thread alone, inside a critical region. Resource and region
+    /// are given back however `f` ends, the resource first.
+    ///
+    /// IRQL <= APC_LEVEL, which the token shows; it is lent to `f`.
+    ///
+    /// # Errors
+    /// [`Refused::Recursive`], [`Refused::Upgrade`].
+    pub fn with_exclusive<L: AtMostApcLevel, R>(
+        &self,
+        irql: &mut L,
+        f: impl FnOnce(&mut T, &mut L, &CriticalRegion) -> R,
+    ) -> Result<R, Refused> {
+        let mut guard = self.enter_exclusive(irql)?;
+        let (data, hold) = guard.split();
+        Ok(f(data, irql, hold.region()))
+    }
+
+    /// Calls `f` with the data, which other threads may read too, inside a critical region. As
+    /// [`Self::with_exclusive`] otherwise.
+    ///
+    /// # Errors
+    /// [`Refused::Recursive`], [`Refused::TooOften`].
+    pub fn with_shared<L: AtMostApcLevel, R>(
+        &self,
+        irql: &mut L,
+        f: impl FnOnce(&T, &mut L, &CriticalRegion) -> R,
+    ) -> Result<R, Refused> {
+        let guard = self.enter_shared(irql)?;
+        Ok(f(&guard, irql, guard.hold().region()))
+    }
+}
+
+impl<'a, T: ?Sized> ResourceExclusive<'a, T, WithRegion<'a>> {
+    /// The data, and the proof that normal kernel APCs are disabled: apart, so that the data may
+    /// change while the proof is borrowed.
+    pub fn parts(&mut self) -> (&mut T, &CriticalRegion) {
+        let (data, hold) = self.split();
+        (data, hold.region())
+    }
+}
+
+impl<'a, T: ?Sized> ResourceShared<'a, T, WithRegion<'a>> {
+    /// The proof that normal kernel APCs are disabled.
+    pub fn region(&self) -> &CriticalRegion {
+        self.hold().region()
+    }
+}
+
+impl<'a, T: ?Sized, H: OfResource> ResourceExclusive<'a, T, H> {
+    /// Lets other threads share the resource: `ExConvertExclusiveToSharedLite`. Sharers that wait
+    /// come in.
+    ///
+    /// IRQL <= APC_LEVEL, which the token shows.
+    pub fn downgrade(self, _irql: &impl AtMostApcLevel) -> ResourceShared<'a, T, H> {
+        self.convert()
+    }
+}
+
+macro_rules! queries {
+    ($resource:ident) => {
+        impl<T: ?Sized> $resource<T> {
+            /// How the calling thread holds it. IRQL <= DISPATCH_LEVEL.
+            pub fn held(&self) -> HeldAs {
+                held(self.cell.object())
+            }
+
+            /// How many threads wait for exclusive: an estimate. `ExGetExclusiveWaiterCount`.
+            pub fn exclusive_waiters(&self) -> u32 {
+                self.cell.object().exclusive_waiters()
+            }
+
+            /// How many threads wait to share: an estimate. `ExGetSharedWaiterCount`.
+            pub fn shared_waiters(&self) -> u32 {
+                self.cell.object().shared_waiters()
+            }
+        }
+
+        impl<T: ?Sized> fmt::Debug for $resource<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($resource))
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+queries!(Resource);
+queries!(ReentrantResource);
