@@ -14,6 +14,7 @@ mod lock;
 mod mutant;
 mod mutex;
 mod object;
+mod predicate;
 mod push_lock;
 mod region;
 mod resource;
@@ -29,8 +30,8 @@ pub use irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 pub use lock::Acquired;
 pub use mutant::Mutant;
 pub use object::EventKind;
+pub use predicate::Answer;
 pub use push_lock::PushLockMode;
-pub use region::Answer;
 pub use resource::{ResourceMode, ResourceOwner};
 pub use thread::Baseline;
 

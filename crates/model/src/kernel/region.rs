@@ -1,16 +1,6 @@
-//! Critical and guarded regions, and the two predicates about them.
+//! Critical and guarded regions.
 
-use super::fast_mutex::FastMutexKind;
 use super::{APC_LEVEL, BugCheck, Kernel, Mutant, PASSIVE_LEVEL, ThreadId};
-
-/// What a predicate may answer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Answer {
-    /// This and nothing else.
-    Is(bool),
-    /// TRUE or FALSE: the sources contradict each other.
-    Either,
-}
 
 /// Which counter a region counts with.
 #[derive(Clone, Copy)]
@@ -103,55 +93,6 @@ impl Kernel {
         Ok(())
     }
 
-    /// `KeAreApcsDisabled`: TRUE when either counter is not 0; the IRQL does not matter. With a
-    /// guarded region alone the sources contradict each other: documentation and NT 5.2 say TRUE,
-    /// a report on build 18362 says FALSE (semantics.md, section 1).
-    ///
-    /// # Errors
-    ///
-    /// 0xC4/0x20010 (rule IrqlKeApcLte2) above APC_LEVEL.
-    pub fn apcs_disabled(&self, t: ThreadId) -> Result<Answer, BugCheck> {
-        self.at_most_apc_level(t, IRQL_KE_APC_LTE2, "KeAreApcsDisabled")?;
-        let mut counters = self.thread(t).counters;
-        match self.mutant {
-            Some(Mutant::PredicateCritical) => counters.kernel = -self.owned_mutexes(t),
-            Some(Mutant::PredicateMutex) => counters.kernel += self.owned_mutexes(t),
-            Some(Mutant::PredicateIgnoresIrql) => counters.kernel -= i16::from(self.thread(t).irql),
-            Some(Mutant::PredicatesInApcs) => {
-                counters.kernel -= i16::from(self.in_normal_routine(t));
-            }
-            _ => {}
-        }
-        Ok(match (counters.kernel != 0, counters.special != 0) {
-            (false, true) if self.profile == super::Profile::Documented => Answer::Either,
-            (kernel, special) => Answer::Is(kernel || special),
-        })
-    }
-
-    /// `KeAreAllApcsDisabled`: TRUE when the special counter is not 0 or the IRQL is APC_LEVEL or
-    /// above (semantics.md, section 1).
-    ///
-    /// # Errors
-    ///
-    /// 0xC4/0x20010 (rule IrqlKeApcLte2) above APC_LEVEL.
-    pub fn all_apcs_disabled(&self, t: ThreadId) -> Result<bool, BugCheck> {
-        self.at_most_apc_level(t, IRQL_KE_APC_LTE2, "KeAreAllApcsDisabled")?;
-        let thread = self.thread(t);
-        let mut guarded = thread.counters.special != 0;
-        let mut raised = thread.irql >= APC_LEVEL;
-        match self.mutant {
-            Some(Mutant::PredicateAllGuarded) => guarded = false,
-            Some(Mutant::PredicateAllApcLevel) => raised = false,
-            Some(Mutant::PredicateAllIgnoresCritical) => guarded |= thread.counters.kernel != 0,
-            Some(Mutant::PredicateAllFastMutex) => raised &= !self.holds(t, FastMutexKind::Fast),
-            Some(Mutant::PredicateAllGuardedMutex) => {
-                raised &= !self.holds(t, FastMutexKind::Guarded);
-            }
-            _ => {}
-        }
-        Ok(guarded || raised)
-    }
-
     /// Normal kernel APCs have to be disabled in a thread that acquires or releases certain locks:
     /// by a region, a KMUTEX that it owns, or its IRQL (semantics.md, section 3).
     pub(super) fn normal_apcs_disabled(
@@ -172,7 +113,12 @@ impl Kernel {
         ))
     }
 
-    fn at_most_apc_level(&self, t: ThreadId, kind: u64, routine: &str) -> Result<(), BugCheck> {
+    pub(super) fn at_most_apc_level(
+        &self,
+        t: ThreadId,
+        kind: u64,
+        routine: &str,
+    ) -> Result<(), BugCheck> {
         let irql = self.thread(t).irql;
         if irql <= APC_LEVEL {
             return Ok(());
@@ -259,108 +205,7 @@ impl Kernel {
 }
 
 /// The Driver Verifier rule that bounds the IRQL of the region routines and the predicates.
-const IRQL_KE_APC_LTE2: u64 = 0x20010;
+pub(super) const IRQL_KE_APC_LTE2: u64 = 0x20010;
 
 #[cfg(test)]
-mod tests {
-    use super::super::{Baseline, DISPATCH_LEVEL, Profile};
-    use super::*;
-
-    fn machine(profile: Profile) -> (Kernel, ThreadId) {
-        let mut kernel = Kernel::new(profile);
-        let t = kernel.create_thread(Baseline::default());
-        (kernel, t)
-    }
-
-    #[test]
-    fn the_counters_go_down_by_one_a_region_and_wrap() {
-        let (mut kernel, t) = machine(Profile::Nt52);
-        kernel.enter_critical(t).unwrap();
-        kernel.enter_guarded(t).unwrap();
-        kernel.enter_guarded(t).unwrap();
-        assert_eq!(
-            kernel.counters(t),
-            Baseline {
-                kernel: -1,
-                special: -2
-            }
-        );
-        let edge = Baseline {
-            kernel: i16::MIN,
-            special: 0,
-        };
-        let wrapping = kernel.create_thread(edge);
-        kernel.enter_critical(wrapping).unwrap();
-        assert_eq!(kernel.counters(wrapping).kernel, i16::MAX);
-        kernel.leave_critical(wrapping).unwrap();
-        assert_eq!(kernel.counters(wrapping), edge);
-    }
-
-    #[test]
-    fn leaving_what_was_not_entered_is_0x3e_and_0x4000e_also_above_a_baseline() {
-        let (mut kernel, t) = machine(Profile::Documented);
-        assert_eq!(
-            kernel.leave_critical(t).unwrap_err().parameters,
-            [0x3E, 0, 0, 0]
-        );
-        assert_eq!(
-            kernel.leave_guarded(t).unwrap_err().parameters,
-            [0x4000E, 0, 0, 0]
-        );
-        assert_eq!(kernel.counters(t), Baseline::default());
-        let inside = kernel.create_thread(Baseline {
-            kernel: -1,
-            special: 0,
-        });
-        assert_eq!(kernel.leave_critical(inside).unwrap_err().code, 0xC4);
-    }
-
-    #[test]
-    fn region_routines_and_predicates_are_refused_above_apc_level() {
-        let (mut kernel, t) = machine(Profile::Documented);
-        kernel.raise_irql(t, APC_LEVEL).unwrap();
-        kernel.enter_critical(t).unwrap();
-        kernel.enter_guarded(t).unwrap();
-        assert_eq!(kernel.all_apcs_disabled(t), Ok(true));
-        kernel.raise_irql(t, DISPATCH_LEVEL).unwrap();
-        let kinds = [
-            kernel.enter_critical(t).unwrap_err().parameters,
-            kernel.leave_critical(t).unwrap_err().parameters,
-            kernel.enter_guarded(t).unwrap_err().parameters,
-            kernel.leave_guarded(t).unwrap_err().parameters,
-            kernel.apcs_disabled(t).unwrap_err().parameters,
-            kernel.all_apcs_disabled(t).unwrap_err().parameters,
-        ];
-        let rule = [0x20010, 0, 0, 0];
-        let expected = [[0x11A, 2, 0, 0], [0x11B, 2, 0, 0], rule, rule, rule, rule];
-        assert_eq!(kinds, expected);
-    }
-
-    #[test]
-    fn the_predicates_look_at_their_counters_and_one_at_the_irql() {
-        for profile in [Profile::Documented, Profile::Nt52] {
-            let (mut kernel, t) = machine(profile);
-            assert_eq!(kernel.apcs_disabled(t), Ok(Answer::Is(false)));
-            assert_eq!(kernel.all_apcs_disabled(t), Ok(false));
-            kernel.enter_critical(t).unwrap();
-            assert_eq!(kernel.apcs_disabled(t), Ok(Answer::Is(true)));
-            assert_eq!(kernel.all_apcs_disabled(t), Ok(false));
-            kernel.leave_critical(t).unwrap();
-            kernel.raise_irql(t, APC_LEVEL).unwrap();
-            assert_eq!(kernel.apcs_disabled(t), Ok(Answer::Is(false)));
-            assert_eq!(kernel.all_apcs_disabled(t), Ok(true));
-        }
-    }
-
-    #[test]
-    fn in_a_guarded_region_alone_the_first_predicate_is_disputed() {
-        let in_guarded = |profile| {
-            let (mut kernel, t) = machine(profile);
-            kernel.enter_guarded(t).unwrap();
-            assert_eq!(kernel.all_apcs_disabled(t), Ok(true));
-            kernel.apcs_disabled(t).unwrap()
-        };
-        assert_eq!(in_guarded(Profile::Documented), Answer::Either);
-        assert_eq!(in_guarded(Profile::Nt52), Answer::Is(true));
-    }
-}
+mod tests;

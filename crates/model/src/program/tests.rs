@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::program::{Apc, Event as EventEntry, LockKind, Observed};
+use apclab_protocol::program::{
+    Apc, ApcKind as Kind, Event as EventEntry, EventKind as Signal, LockKind, Observed,
+};
 
 use super::*;
 use crate::explore::{Limits, Outcomes, explore};
+use crate::kernel::{Baseline, Profile};
 
 mod bodies;
 mod facts;

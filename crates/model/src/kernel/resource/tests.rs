@@ -5,7 +5,7 @@
 )]
 
 use super::*;
-use crate::kernel::{ApcKind, Baseline, PASSIVE_LEVEL, Profile};
+use crate::kernel::{ApcKind, Baseline, DISPATCH_LEVEL, PASSIVE_LEVEL, Profile};
 use ResourceMode::{Exclusive, Shared, SharedStarveExclusive, SharedWaitForExclusive};
 
 mod laws;
