@@ -3,9 +3,12 @@
 //! The machine checks the rest: a changed counter or IRQL at the end of a request, a leak at the end
 //! and a wrong access in between are bug checks or errors, and fail the test.
 
+use std::time::Duration;
+
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::ioctl;
-use apclab_protocol::message::RunRequest;
+use apclab_protocol::limits;
+use apclab_protocol::message::{Reply, RunReply, RunRequest};
 use apclab_protocol::status;
 use apclab_tests::programs::program;
 use apclab_tests::{Handle, machine, request, stop};
@@ -99,6 +102,42 @@ proptest! {
         }
         prop_assert!(handle.query().is_ok());
         drop(handle);
+        stop(host);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Whatever program was accepted, cancelling it at any moment leaves its threads as they were:
+    /// the machine looks at each when it ends.
+    #[test]
+    fn no_moment_of_cancelling_harms_a_thread(program in program(), micros in 0_u64..3000, close in any::<bool>()) {
+        let host = machine();
+        let handle = Handle::open(&host);
+        if let Ok(session) = handle.load(0, &program) {
+            let bounds = RunRequest {
+                iterations: limits::ITERATIONS,
+                deadline_ms: limits::RUN_DEADLINE_MS,
+                wait_deadline_ms: limits::WAIT_DEADLINE_MS,
+                trace_iteration: 1,
+            };
+            let input = request(session, &bounds.encode());
+            let pending = handle.file.ioctl_async(ioctl::RUN, input, RunReply::SIZE).unwrap();
+            std::thread::sleep(Duration::from_micros(micros));
+            let still_open = if close {
+                handle.file.close().unwrap();
+                None
+            } else {
+                pending.cancel().unwrap();
+                Some(handle)
+            };
+            let (completion, _) = pending.wait(Duration::from_secs(20)).unwrap();
+            prop_assert_eq!(completion.status, status::CANCELLED);
+            drop(still_open);
+        } else {
+            drop(handle);
+        }
         stop(host);
     }
 }
