@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use apclab_client::RunOptions;
+use apclab_client::exploration::Baseline;
 use apclab_protocol::limits;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -72,6 +73,16 @@ pub(crate) struct TargetArgs {
     /// Behave as a kernel that does not offer KeInitializeApc and KeInsertQueueApc
     #[arg(long)]
     pub(crate) without_apc_routines: bool,
+    /// The APC-disable counters that threads begin with, as KERNEL,SPECIAL: -1,0 is inside a critical
+    /// region, 0,-1 inside a guarded one
+    #[arg(
+        long,
+        value_name = "KERNEL,SPECIAL",
+        default_value = "0,0",
+        allow_hyphen_values = true,
+        value_parser = baseline
+    )]
+    pub(crate) baseline: Baseline,
 }
 
 #[derive(Debug, Args)]
@@ -118,9 +129,50 @@ pub(crate) struct RunArgs {
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    /// How the host's threads take turns: random:SEED runs one iteration for each seed from SEED on,
+    /// all runs one for every schedule that there is. The machine is deterministic then, and the same
+    /// seed gives the same run
+    #[arg(long, value_name = "random:SEED|all", value_parser = schedule)]
+    pub(crate) schedule: Option<Schedule>,
+    /// How many schedules --schedule all tries at the most
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) schedules: u64,
+    /// Make the driver's Nth call that can fail do so, counted from 0 in a machine for each test
+    #[arg(long, value_name = "N", conflicts_with_all = ["fail_each", "schedule"])]
+    pub(crate) fail: Option<u64>,
+    /// Make each of the driver's calls that can fail do so, one in each machine
+    #[arg(long, conflicts_with = "schedule")]
+    pub(crate) fail_each: bool,
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: RunFormat,
+}
+
+/// How the host's threads take turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Schedule {
+    Random(u64),
+    All,
+}
+
+fn schedule(text: &str) -> Result<Schedule, String> {
+    if text == "all" {
+        return Ok(Schedule::All);
+    }
+    let seed = text
+        .strip_prefix("random:")
+        .and_then(|seed| seed.parse().ok());
+    seed.map(Schedule::Random)
+        .ok_or_else(|| "a schedule is `all`, or `random:` with a number behind it".to_owned())
+}
+
+/// Two counters. A positive one would say that a region was left too often.
+fn baseline(text: &str) -> Result<Baseline, String> {
+    let counter = |text: &str| text.trim().parse::<i16>().ok().filter(|count| *count <= 0);
+    text.split_once(',')
+        .and_then(|(kernel, special)| Some((counter(kernel)?, counter(special)?)))
+        .map(|(kernel, special)| Baseline { kernel, special })
+        .ok_or_else(|| "it must be two numbers from -32768 to 0, as in -1,0".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +180,15 @@ pub(crate) struct ExploreArgs {
     /// A litmus test
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// The APC-disable counters that lanes begin with, as KERNEL,SPECIAL
+    #[arg(
+        long,
+        value_name = "KERNEL,SPECIAL",
+        default_value = "0,0",
+        allow_hyphen_values = true,
+        value_parser = baseline
+    )]
+    pub(crate) baseline: Baseline,
     /// Which kernel the model is
     #[arg(long, value_enum, default_value = "documented")]
     pub(crate) profile: Profile,
@@ -243,6 +304,21 @@ mod tests {
     #[test]
     fn the_grammar_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn schedules_and_baselines_are_spelt_so() {
+        assert_eq!(schedule("random:7"), Ok(Schedule::Random(7)));
+        assert_eq!(schedule("all"), Ok(Schedule::All));
+        assert!(schedule("random:").is_err() && schedule("7").is_err());
+        let inside = Baseline {
+            kernel: -1,
+            special: 0,
+        };
+        assert_eq!(baseline("-1,0"), Ok(inside));
+        for wrong in ["1,0", "0", "0,0,0", "-40000,0", "a,b"] {
+            assert!(baseline(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

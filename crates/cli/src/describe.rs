@@ -115,6 +115,16 @@ pub(crate) fn note(test: &Test, note: &Note) -> String {
             outcomes(test, list)
         ),
         Note::NotCompared(why) => format!("not compared with the model: {why}"),
+        Note::Seeds(seeds) => {
+            let names = observed_names(test);
+            let each = seeds.iter().map(|(outcome, seed)| {
+                let state = histogram::state(&names, outcome);
+                format!("{state} again with --schedule random:{seed} --iterations 1")
+            });
+            each.collect::<Vec<_>>().join("\n")
+        }
+        Note::Schedules(tried, true) => format!("all {tried} schedules"),
+        Note::Schedules(tried, false) => format!("{tried} schedules, which are not all"),
         Note::NotRunnable(Obstacle::NoApcRoutines) => {
             "not runnable here: this kernel does not offer the routines that queue APCs".to_owned()
         }

@@ -51,7 +51,9 @@ struct BugCheckReport {
 /// [`Failure`]: bad input, or more states than the model looks at.
 pub(crate) fn run(args: &ExploreArgs, out: &mut Out) -> Result<u8, Failure> {
     let input = input::read_one(&args.file)?;
-    let explored = explore(&input.test.program, args.profile.of_the_model(), &[]);
+    let program = &input.test.program;
+    let baselines = vec![args.baseline; program.lanes.len()];
+    let explored = explore(program, args.profile.of_the_model(), &baselines);
     let found = match explored {
         Ok(found) => found,
         Err(Unexplored::Failed(error)) => return Err(error.into()),

@@ -25,7 +25,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(crate) const fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Input(_) => BAD_INPUT,
             Self::Target(error) if error.is_unavailable() => NOT_AVAILABLE,

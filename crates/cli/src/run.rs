@@ -1,16 +1,18 @@
 //! `apclab run`: runs litmus tests and judges what they do.
 
+mod faults;
 mod html;
 mod junit;
 mod progress;
 mod text;
 
 use apclab_client::model::Mode;
+use apclab_client::schedules::Schedules;
 use apclab_client::{Prediction, RunOptions, RunOutcome, RunResult, Target, TargetError};
 use apclab_litmus::Test;
 use apclab_protocol::message::Context;
 
-use crate::args::{RunArgs, RunFormat};
+use crate::args::{On, RunArgs, RunFormat, Schedule};
 use crate::failure::{self, Failure};
 use crate::input::{self, Input};
 use crate::out::Out;
@@ -51,7 +53,10 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
         None => Mode::Exhaustive,
         Some(_) => Mode::Sampling,
     };
-    let mut target = target::open(&args.target, mode)?;
+    if args.fail.is_some() || args.fail_each {
+        return faults::run(args, &inputs, out);
+    }
+    let mut target = open(args, mode)?;
     let info = target.info()?;
     let options = RunOptions {
         trace_iteration: (args.format == RunFormat::Html).then_some(1),
@@ -105,6 +110,21 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
         }
     }
     Ok(code)
+}
+
+/// Opens the target with the schedules that are asked for.
+fn open(args: &RunArgs, mode: Mode) -> Result<Box<dyn Target>, Failure> {
+    let schedules = match args.schedule {
+        None => return Ok(target::open(&args.target, mode)?),
+        Some(Schedule::Random(seed)) => Schedules::Random(seed),
+        Some(Schedule::All) => Schedules::All(args.schedules),
+    };
+    if args.target.on != On::Host {
+        return Err(Failure::Input(vec![
+            "error: only --on host has schedules; the model takes every path".to_owned(),
+        ]));
+    }
+    Ok(Box::new(target::host(&args.target, schedules)?))
 }
 
 /// Runs and judges one test. A target that answers no more is a failure of the test.

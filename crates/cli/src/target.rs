@@ -1,6 +1,7 @@
 //! Opens the target that the command line names.
 
 use apclab_client::model::Mode;
+use apclab_client::schedules::Schedules;
 use apclab_client::{HostTarget, ModelTarget, Target, TargetError};
 
 use crate::args::{On, TargetArgs};
@@ -11,13 +12,22 @@ use crate::args::{On, TargetArgs};
 /// [`TargetError::NotAvailable`], with what to do about it.
 pub(crate) fn open(args: &TargetArgs, mode: Mode) -> Result<Box<dyn Target>, TargetError> {
     match args.on {
-        On::Model => {
-            let model = ModelTarget::new(mode).with_apc_routines(!args.without_apc_routines);
-            Ok(Box::new(model))
-        }
-        On::Host => {
-            let host = HostTarget::new(args.driver.as_deref())?;
-            Ok(Box::new(host.with_apc_routines(!args.without_apc_routines)))
-        }
+        On::Model => Ok(Box::new(
+            ModelTarget::new(mode)
+                .with_apc_routines(!args.without_apc_routines)
+                .with_baseline(args.baseline),
+        )),
+        On::Host => Ok(Box::new(host(args, Schedules::Free)?)),
     }
+}
+
+/// The host, with threads that take turns in this way.
+///
+/// # Errors
+/// [`TargetError::NotAvailable`], with what to do about it.
+pub(crate) fn host(args: &TargetArgs, schedules: Schedules) -> Result<HostTarget, TargetError> {
+    Ok(HostTarget::new(args.driver.as_deref())?
+        .with_apc_routines(!args.without_apc_routines)
+        .with_baseline(args.baseline)
+        .with_schedules(schedules))
 }

@@ -87,8 +87,12 @@ fn search(
 
 /// A shortest path to an outcome of the documented profile, the `number`th in ascending order,
 /// counted from 1; nothing when there are fewer.
-pub(crate) fn witness_of(program: &Program<'_>, number: u32) -> Result<Witness, TargetError> {
-    let found = search(program, Profile::Documented, &[])?;
+pub(crate) fn witness_of(
+    program: &Program<'_>,
+    baselines: &[Baseline],
+    number: u32,
+) -> Result<Witness, TargetError> {
+    let found = search(program, Profile::Documented, baselines)?;
     let place = usize::try_from(number)
         .unwrap_or(usize::MAX)
         .wrapping_sub(1);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use apclab_model::kernel::{BugCheck, Profile};
+use apclab_model::kernel::{Baseline, BugCheck, Profile};
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::message::{Context, Limits, routines};
 use apclab_protocol::program::Program;
@@ -27,6 +27,7 @@ pub enum Mode {
 pub struct ModelTarget {
     mode: Mode,
     apc_routines: bool,
+    baseline: Baseline,
 }
 
 impl ModelTarget {
@@ -35,7 +36,18 @@ impl ModelTarget {
         Self {
             mode,
             apc_routines: true,
+            baseline: Baseline {
+                kernel: 0,
+                special: 0,
+            },
         }
+    }
+
+    /// The counters that each lane begins with; zeros by default.
+    #[must_use]
+    pub const fn with_baseline(mut self, baseline: Baseline) -> Self {
+        self.baseline = baseline;
+        self
     }
 
     /// Whether the kernel offers `KeInitializeApc` and `KeInsertQueueApc`; it does by default.
@@ -46,11 +58,12 @@ impl ModelTarget {
     }
 
     fn look(self, program: &Program<'_>, options: &RunOptions) -> Result<RunResult, TargetError> {
+        let baselines = vec![self.baseline; program.lanes()];
         if self.mode == Mode::Exhaustive {
-            let prediction = Prediction::of_parsed(program, &[])?;
+            let prediction = Prediction::of_parsed(program, &baselines)?;
             let trace = match options.trace_iteration {
                 None => Vec::new(),
-                Some(number) => exploration::witness_of(program, number)?,
+                Some(number) => exploration::witness_of(program, &baselines, number)?,
             };
             return Ok(RunResult {
                 trace,
@@ -66,8 +79,13 @@ impl ModelTarget {
             });
         }
         let (seed, iterations) = (options.seed, options.iterations);
-        let sample =
-            apclab_model::sample(program, Profile::Documented, &[], seed, iterations.into());
+        let sample = apclab_model::sample(
+            program,
+            Profile::Documented,
+            &baselines,
+            seed,
+            iterations.into(),
+        );
         Ok(RunResult {
             histogram: sample.outcomes.into_iter().collect(),
             iterations,
@@ -106,16 +124,30 @@ impl Target for ModelTarget {
             Ok(program) => program,
             Err(malformed) => return Ok(RunOutcome::Malformed(malformed)),
         };
-        if let Err(refusal) = verify(&program, self.apc_routines) {
-            return Ok(RunOutcome::Refused(refusal));
+        let verified = match verify(&program, self.apc_routines) {
+            Ok(verified) => verified,
+            Err(refusal) => return Ok(RunOutcome::Refused(refusal)),
+        };
+        let baseline = vec![context(self.baseline); program.lanes()];
+        if verified.queues_apcs && self.baseline != Baseline::default() {
+            return Ok(RunOutcome::BaselineDisabled(baseline));
         }
         let started = Instant::now();
         let result = self.look(&program, options)?;
         Ok(RunOutcome::Ran(RunResult {
             elapsed: started.elapsed().max(Duration::from_nanos(1)),
-            baseline: vec![Context::default(); program.lanes()],
+            baseline,
             ..result
         }))
+    }
+}
+
+/// What a lane with these counters finds when it begins.
+const fn context(baseline: Baseline) -> Context {
+    Context {
+        apcs_disabled: baseline.kernel != 0 || baseline.special != 0,
+        all_apcs_disabled: baseline.special != 0,
+        irql: 0,
     }
 }
 

@@ -108,9 +108,21 @@ impl<D: Device> Session<D> {
         program: &ProgramBuf,
         options: &RunOptions,
     ) -> Result<RunOutcome, TargetError> {
-        if let Some(refused) = self.load(program)? {
-            return Ok(refused);
+        match self.load(program)? {
+            Some(refused) => Ok(refused),
+            None => self.run_loaded(program, options),
         }
+    }
+
+    /// Runs the program that was loaded last and reads what it gave.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_loaded(
+        &self,
+        program: &ProgramBuf,
+        options: &RunOptions,
+    ) -> Result<RunOutcome, TargetError> {
         let body = RunRequest {
             iterations: options.iterations,
             deadline_ms: millis(options.deadline),
@@ -163,11 +175,15 @@ impl<D: Device> Session<D> {
             trace,
             trace_lost: reply.trace_lost,
             trace_frequency,
+            schedules: None,
         }))
     }
 
     /// Loads a program; gives the refusal, if it is refused.
-    fn load(&mut self, program: &ProgramBuf) -> Result<Option<RunOutcome>, TargetError> {
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn load(&mut self, program: &ProgramBuf) -> Result<Option<RunOutcome>, TargetError> {
         const OPERATION: &str = "load";
         let mut output = [0; LoadReply::SIZE];
         let request = Request {
