@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use apclab_litmus::{Expectation, Test, parse};
+use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::program::{Place, Program};
 use apclab_protocol::step::Step;
 use apclab_protocol::verify::{Reason, Refusal, verify};
@@ -201,11 +202,27 @@ fn a_program_that_nests_too_deep_is_refused_at_its_step() {
 }
 
 #[test]
+fn a_test_of_blocks_alone_survives_being_printed() {
+    let deep = 2048;
+    let source = format!(
+        "test deep\nlane A\n{}{}forall (true)\n",
+        "repeat 1\n".repeat(deep),
+        "end\n".repeat(deep)
+    );
+    let test = parse("deep.litmus", &source).unwrap();
+    let again = parse("deep.litmus", &test.to_text()).unwrap();
+    assert_eq!(again.program, test.program);
+    assert_eq!(judge(&test).unwrap_err().reason, Reason::TooManyScopes);
+}
+
+#[test]
 fn the_suite_survives_being_printed() {
     for (path, test) in suite() {
         let text = test.to_text();
         let again = parse(&test.file, &text).unwrap_or_else(|e| panic!("{}\n{e}", path.display()));
         assert_eq!(again.program, test.program, "{text}");
+        let decoded = ProgramBuf::decode(&test.program.encode());
+        assert_eq!(decoded.as_ref(), Ok(&test.program), "{text}");
         assert_eq!(again.names, test.names, "{text}");
         assert_eq!(again.expectation, test.expectation, "{text}");
         assert_eq!(again.description, test.description, "{text}");
