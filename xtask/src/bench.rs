@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::cli::Cli;
 use crate::command;
+use crate::cost;
 use crate::driver;
 use crate::setup;
 use crate::workspace::Workspace;
@@ -63,7 +64,19 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         }
         row(&cells);
     }
+    costs(&workspace)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints how many instructions each guard is, beside the code without it.
+fn costs(workspace: &Workspace) -> Result<()> {
+    let image = workspace.driver_folder().join("apclab-cost.sys");
+    let bytes = std::fs::read(&image).with_context(|| format!("can't read {}", image.display()))?;
+    println!("\n{}", cost::head());
+    for pair in cost::compare(&bytes)? {
+        println!("{pair}");
+    }
+    Ok(())
 }
 
 fn row<S: AsRef<str>>(cells: &[S]) {

@@ -13,6 +13,11 @@ use crate::tree::{self, GNU_VERSION, Programs};
 use crate::vendor;
 use crate::workspace::Workspace;
 
+/// The driver's package.
+pub(crate) const DRIVER: &str = "apclab";
+/// The other packages that are built as the driver is.
+pub(crate) const EXAMPLES: &[&str] = &["apclab-minimal", "apclab-cost"];
+
 /// The cargo profile of the driver.
 const PROFILE: &str = "driver";
 
@@ -42,7 +47,10 @@ impl<'a> Cross<'a> {
             // Cargo tracks neither the headers nor the libraries of a WDK: it is told to run wdk-sys's
             // build script and the linker again.
             let mut clean = cross.plain(&tools.rust.cargo, "clean");
-            clean.args(["--quiet", "--package", "wdk-sys", "--package", "apclab"]);
+            clean.args(["--quiet", "--package", "wdk-sys", "--package", DRIVER]);
+            for example in EXAMPLES {
+                clean.args(["--package", example]);
+            }
             command::run(&mut clean)?;
         }
         Ok(cross)
@@ -55,20 +63,27 @@ impl<'a> Cross<'a> {
 
     /// `cargo <subcommand>` for the driver's package.
     pub(crate) fn cargo(&self, subcommand: &str) -> Command {
-        self.on_driver(&self.tools.rust.cargo, subcommand)
+        self.cargo_on(subcommand, &[DRIVER])
     }
 
-    /// `cargo clippy` for the driver's package: of the same toolchain, which need not be the user's own.
-    pub(crate) fn clippy(&self) -> Command {
+    /// `cargo <subcommand>` for these packages, which are built as the driver is.
+    pub(crate) fn cargo_on(&self, subcommand: &str, packages: &[&str]) -> Command {
+        self.on(packages, &self.tools.rust.cargo, subcommand)
+    }
+
+    /// `cargo clippy` for these packages: of the same toolchain, which need not be the user's own.
+    pub(crate) fn clippy(&self, packages: &[&str]) -> Command {
         let rust = &self.tools.rust;
-        let mut clippy = self.on_driver(&rust.program("cargo-clippy"), "clippy");
+        let mut clippy = self.on(packages, &rust.program("cargo-clippy"), "clippy");
         clippy.env("CARGO", &rust.cargo);
         clippy
     }
 
-    fn on_driver(&self, program: &Path, subcommand: &str) -> Command {
+    fn on(&self, packages: &[&str], program: &Path, subcommand: &str) -> Command {
         let mut cargo = self.plain(program, subcommand);
-        cargo.args(["--package", "apclab"]);
+        for package in packages {
+            cargo.args(["--package", package]);
+        }
         if self.tools.rust.library_sources.is_some() {
             // Debian has the library as source only, and building it is an unstable feature of cargo.
             cargo

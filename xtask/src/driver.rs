@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::command;
-use crate::cross::Cross;
+use crate::cross::{Cross, DRIVER, EXAMPLES};
 use crate::image;
 use crate::reproducible;
 use crate::setup::{self, Tools};
@@ -56,7 +56,27 @@ pub(crate) fn build(workspace: &Workspace, tools: &Tools) -> Result<image::Repor
         workspace.driver_folder().join("apclab.map"),
     )
     .context("the linker wrote no map")?;
+    build_examples(workspace, &cross)?;
     Ok(report)
+}
+
+/// Builds the drivers below `examples/`, which have to pass the same checks. One by one: linked at the
+/// same time, two packages would write the same files.
+fn build_examples(workspace: &Workspace, cross: &Cross<'_>) -> Result<()> {
+    for package in EXAMPLES {
+        command::run(&mut cross.cargo_on("build", &[package]))?;
+        let name = package.replace('-', "_");
+        let library = cross.output().join(format!("{name}.dll"));
+        let bytes =
+            fs::read(&library).with_context(|| format!("can't read {}", library.display()))?;
+        image::check(&bytes)
+            .with_context(|| format!("{} is not fit to be a driver", library.display()))?;
+        fs::write(
+            workspace.driver_folder().join(format!("{package}.sys")),
+            bytes,
+        )?;
+    }
+    Ok(())
 }
 
 /// Lints the driver and what it is built from in this workspace; a warning is an error.
@@ -66,7 +86,8 @@ pub(crate) fn build(workspace: &Workspace, tools: &Tools) -> Result<image::Repor
 /// When there is a warning.
 pub(crate) fn lint(workspace: &Workspace, tools: &Tools) -> Result<()> {
     let cross = Cross::prepare(workspace, tools)?;
-    command::run(cross.clippy().args(["--", "--deny", "warnings"]))
+    let packages: Vec<_> = EXAMPLES.iter().copied().chain([DRIVER]).collect();
+    command::run(cross.clippy(&packages).args(["--", "--deny", "warnings"]))
 }
 
 /// Makes the driver's documentation, that of private items too: it has no others. A warning is an error.

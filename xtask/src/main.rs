@@ -3,6 +3,7 @@
 mod bench;
 mod cli;
 mod command;
+mod cost;
 mod cross;
 mod driver;
 mod image;

@@ -50,6 +50,7 @@ impl Passive {
     /// # Safety
     /// The thread runs at PASSIVE_LEVEL, no other token exists in this activation, and the token is
     /// dropped before the activation ends.
+    #[inline]
     pub const unsafe fn assume() -> Self {
         Self {
             one_thread: core::marker::PhantomData,
@@ -65,6 +66,7 @@ impl Passive {
     /// If `f` panics the IRQL is lowered while the panic unwinds (in tests; a driver aborts).
     ///
     /// Reference page: `KeRaiseIrql`, `KeLowerIrql`.
+    #[inline]
     pub fn raise_to_apc_level<R: Send>(&mut self, f: impl FnOnce(&mut ApcLevel) -> R + Send) -> R {
         let _raised = Raised {
             old: backend::raise_to_apc_level(),
@@ -75,6 +77,7 @@ impl Passive {
 
 impl ApcLevel {
     /// For a lock that raised the IRQL and lends this for as long.
+    #[inline]
     pub(crate) const fn reached() -> Self {
         Self {
             one_thread: core::marker::PhantomData,
@@ -86,6 +89,7 @@ impl ApcLevel {
     /// # Safety
     /// The thread runs at APC_LEVEL, no other token exists in this activation, and the token is
     /// dropped before the activation ends.
+    #[inline]
     pub const unsafe fn assume() -> Self {
         Self {
             one_thread: core::marker::PhantomData,
@@ -99,6 +103,7 @@ struct Raised {
 }
 
 impl Drop for Raised {
+    #[inline]
     fn drop(&mut self) {
         backend::lower_to(self.old);
     }

@@ -28,18 +28,22 @@ mod sealed {
     }
 
     impl Sealed for super::Critical {
+        #[inline]
         fn enter() {
             backend::enter_critical();
         }
+        #[inline]
         fn leave() {
             backend::leave_critical();
         }
     }
 
     impl Sealed for super::Guarded {
+        #[inline]
         fn enter() {
             backend::enter_guarded();
         }
+        #[inline]
         fn leave() {
             backend::leave_guarded();
         }
@@ -76,6 +80,7 @@ impl<K: Kind> Region<K> {
     /// Enters a region: `KeEnterCriticalRegion` or `KeEnterGuardedRegion`.
     ///
     /// IRQL <= APC_LEVEL, which the token shows.
+    #[inline]
     pub fn enter(_irql: &impl AtMostApcLevel) -> Self {
         K::enter();
         Self::entered()
@@ -101,10 +106,12 @@ impl<K: Kind> Region<K> {
 
     /// Leaves the region. APCs that it deferred run before this returns, if nothing else defers
     /// them.
+    #[inline]
     pub fn leave(self) {}
 }
 
 impl<K: Kind> Drop for Region<K> {
+    #[inline]
     fn drop(&mut self) {
         K::leave();
     }

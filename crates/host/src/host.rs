@@ -145,7 +145,8 @@ impl Host {
         let timeout = machine.options.answer_deadline;
         machine.await_state(timeout, "the end of what the driver does", |state| {
             let scheduler = state.scheduler.as_mut()?;
-            scheduler.idle().then(|| f(scheduler))
+            let idle = scheduler.idle() && !machine.stopped();
+            idle.then(|| f(scheduler))
         })
     }
 

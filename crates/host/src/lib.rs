@@ -11,11 +11,11 @@
 //! machine runs no driver code any more.
 //!
 //! The modules: `image` loads the file; `stack` goes into driver code and back, `dispatch` and
-//! `thread` are what a call meets on its way; `exports` and `kmdf` are what the driver can call;
-//! `memory` is what it may touch; `apcs`, `events`, `locks` and `objects` are what it shares with
-//! the kernel; `io` and `workers` are the requests of user mode; `pnp` is its life; `failures` are
-//! those that it is made to meet, `faults` its crashes; `scheduler` orders its threads where
-//! [`Schedule`] asks for it.
+//! `thread` are what a call meets on its way, `delivery` and `waits` what a thread does in the
+//! kernel; `exports` and `kmdf` are what the driver can call; `memory` is what it may touch;
+//! `apcs`, `events`, `locks` and `objects` are what it shares with the kernel; `io` and `workers`
+//! are the requests of user mode; `pnp` is its life; `failures` are those that it is made to meet,
+//! `faults` its crashes; `scheduler` orders its threads where [`Schedule`] asks for it.
 //!
 //! On other systems than x86-64 Linux the interface is there and [`Host::start`] says
 //! [`StartError::Unsupported`].
@@ -30,6 +30,8 @@ mod apcs;
 mod bindings;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod bugcheck;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod delivery;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod dispatch;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -74,6 +76,8 @@ mod status;
 mod thread;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod time;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod waits;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod workers;
 

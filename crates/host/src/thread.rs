@@ -1,4 +1,4 @@
-//! A thread that runs driver code: its two stacks, its place in the kernel, its APCs and waits.
+//! A thread that runs driver code: its two stacks, its place in the kernel, its calls.
 #![allow(
     unsafe_code,
     reason = "installs the thread's block and calls driver code"
@@ -7,16 +7,13 @@
 use std::cell::{Cell, UnsafeCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
 
-use apclab_model::kernel::{Acquired, BugCheck, Kernel, Next, ObjectId, ThreadId};
+use apclab_model::kernel::ThreadId;
 use parking_lot::{Condvar, MutexGuard};
 
-use crate::bugcheck;
 use crate::dispatch::{Arguments, Export, Fault};
 use crate::faults::{self, Trap};
 use crate::machine::{Machine, State};
-use crate::scheduler::{Place, Turn};
 use crate::stack::{self, ARGUMENTS, Block, KernelStack};
 
 /// What other threads may know about a thread.
@@ -239,196 +236,5 @@ impl Thread {
         let mut state = self.lock();
         let used = self.stack.used();
         state.deepest_stack = state.deepest_stack.max(used);
-    }
-
-    /// Runs every APC that this thread may take at this moment. Where the threads take turns, only
-    /// those that are forced: when the others come is a matter of the schedule.
-    pub(crate) fn deliver<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>, Fault> {
-        if state.scheduler.is_none() {
-            return self.deliver_all(state);
-        }
-        while state.kernel.forced(self.id) {
-            // Others may come first.
-            if self.pass(&mut state, Place::Point)? == Turn::Deliver {
-                state = self.deliver_one(state)?;
-            }
-        }
-        Ok(state)
-    }
-
-    /// Runs every APC that this thread may take at this moment: it returns to user mode or ends.
-    pub(crate) fn deliver_all<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>, Fault> {
-        while state.kernel.deliverable(self.id).is_some() {
-            state = self.deliver_one(state)?;
-        }
-        Ok(state)
-    }
-
-    /// Runs one APC.
-    pub(crate) fn deliver_one<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>, Fault> {
-        let Some((id, _)) = state.kernel.begin_delivery(self.id) else {
-            return Ok(state);
-        };
-        let routines = state.begin_apc(id)?;
-        drop(state);
-        // The kernel routine may change the normal routine and its three arguments.
-        let words = UnsafeCell::new([
-            routines.normal,
-            routines.context,
-            routines.arguments[0],
-            routines.arguments[1],
-        ]);
-        let at = words.get() as u64;
-        let arguments = [routines.address, at, at + 8, at + 16, at + 24];
-        self.call(routines.kernel, &arguments)?;
-        // SAFETY: the kernel routine has returned, so nobody writes to the words any more.
-        let [normal, context, first, second] = unsafe { words.get().read_volatile() };
-
-        let mut state = self.lock();
-        if state.kernel.kernel_routine_returned(self.id)? == Next::NormalRoutine {
-            // The kernel routine may have taken the normal routine back by storing a null.
-            if normal != 0 {
-                drop(state);
-                self.call(normal, &[context, first, second])?;
-                state = self.lock();
-            }
-            state.kernel.normal_routine_returned(self.id)?;
-        }
-        state.end_apc(id)?;
-        state.wake();
-        Ok(state)
-    }
-
-    /// Waits on dispatcher objects. `deadline`: `None` for ever, otherwise as
-    /// [`Machine::now`] counts; a time in the past only looks.
-    /// Gives the index of the object, or `None` after the time-out.
-    pub(crate) fn wait(
-        &self,
-        objects: &[ObjectId],
-        all: bool,
-        deadline: Option<u64>,
-        may_block: bool,
-    ) -> Result<Option<usize>, Fault> {
-        let mut state = self.alive()?;
-        if let Some(index) = state.kernel.wait(self.id, objects, all, may_block)? {
-            return Ok(Some(index));
-        }
-        if !may_block {
-            return Ok(None);
-        }
-        self.block(state, deadline)
-    }
-
-    /// Acquires a lock by the kernel's rule, waiting for it if the rule says so. Gives whether it
-    /// was acquired.
-    pub(crate) fn acquire(
-        &self,
-        rule: impl FnOnce(&mut Kernel) -> Result<Acquired, BugCheck>,
-    ) -> Result<bool, Fault> {
-        let mut state = self.alive()?;
-        match rule(&mut state.kernel)? {
-            Acquired::Now => Ok(true),
-            Acquired::Refused => Ok(false),
-            Acquired::Blocked => self.block(state, None).map(|_| true),
-        }
-    }
-
-    /// The machine's state, for a thread that may wait.
-    fn alive(&self) -> Result<Guard<'_>, Fault> {
-        let state = self.lock();
-        if state.ended.contains(&self.id) {
-            let reason = "a thread that has ended waits in the rundown routine of an APC";
-            return Err(bugcheck::verifier(0, 0, reason).into());
-        }
-        Ok(state)
-    }
-
-    /// Sleeps until the kernel ends the wait that it has this thread in, or until `deadline`.
-    fn block<'a>(
-        &'a self,
-        mut state: Guard<'a>,
-        deadline: Option<u64>,
-    ) -> Result<Option<usize>, Fault> {
-        if let Some(scheduler) = &state.scheduler {
-            let place = scheduler.wait(&self.shared, deadline);
-            return self.block_in_turn(state, place);
-        }
-        let deadline = deadline.and_then(|deadline| self.machine.instant(deadline));
-        loop {
-            if self.machine.stopped() {
-                return Err(Fault::Stopped);
-            }
-            if state.kernel.deliverable(self.id).is_some() {
-                state = self.deliver_one(state)?;
-                continue;
-            }
-            if let Some(index) = state.kernel.grant(self.id) {
-                return Ok(Some(index));
-            }
-            let now = Instant::now();
-            if deadline.is_some_and(|deadline| deadline <= now) && state.kernel.expire(self.id) {
-                return Ok(None);
-            }
-            self.shared.asleep.store(true, Ordering::SeqCst);
-            match deadline {
-                Some(deadline) => {
-                    self.shared.wake.wait_until(&mut state, deadline);
-                }
-                None => self.shared.wake.wait(&mut state),
-            }
-            self.shared.asleep.store(false, Ordering::SeqCst);
-        }
-    }
-
-    /// The same where the threads take turns.
-    fn block_in_turn<'a>(
-        &'a self,
-        mut state: Guard<'a>,
-        place: Place,
-    ) -> Result<Option<usize>, Fault> {
-        loop {
-            match self.pass(&mut state, place)? {
-                Turn::Deliver => state = self.deliver_one(state)?,
-                Turn::Run => {
-                    if let Some(index) = state.kernel.grant(self.id) {
-                        return Ok(Some(index));
-                    }
-                }
-                Turn::Expire => {
-                    if state.kernel.expire(self.id) {
-                        return Ok(None);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Ends the thread in the kernel's books: checks it, and runs the rundown routines of the APCs
-    /// that were still queued to it.
-    pub(crate) fn end(&self) -> Result<(), Fault> {
-        let mut state = self.deliver_all(self.lock())?;
-        let flushed = state.kernel.end_thread(self.id)?;
-        state.ended.insert(self.id);
-        for id in flushed {
-            let routines = state.begin_apc(id)?;
-            if routines.rundown == 0 {
-                let reason = format!(
-                    "a thread ended with the APC at {:#x} queued to it, which has no rundown \
-                     routine: the kernel would free its memory",
-                    routines.address
-                );
-                let check: BugCheck = bugcheck::check(
-                    bugcheck::BAD_POOL_CALLER,
-                    [0x46, routines.address, 0, 0],
-                    reason,
-                );
-                return Err(check.into());
-            }
-            drop(state);
-            self.call(routines.rundown, &[routines.address])?;
-            state = self.lock();
-            state.end_apc(id)?;
-        }
-        Ok(())
     }
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use apclab_model::kernel::{Acquired, Baseline, BugCheck, Kernel, ObjectId, Profile, ThreadId};
 
+use super::schedule::Schedule;
+
 /// A wait that lasts this long in a test is a deadlock.
 pub(super) const DEADLOCK: Duration = Duration::from_secs(10);
 
@@ -14,6 +16,9 @@ pub(super) const DEADLOCK: Duration = Duration::from_secs(10);
 pub(super) struct Shared {
     kernel: Mutex<Kernel>,
     changed: Condvar,
+    /// In whose order the threads go on, where a test chooses it.
+    pub(super) schedule: Mutex<Option<Schedule>>,
+    pub(super) turned: Condvar,
 }
 
 /// The kernel thread that a host thread is.
@@ -23,30 +28,44 @@ pub(super) struct Seat {
     pub(super) id: ThreadId,
 }
 
+impl Seat {
+    /// A new thread of a machine.
+    pub(super) fn of(machine: Arc<Shared>) -> Self {
+        let id = machine.lock().create_thread(Baseline::default());
+        Self { machine, id }
+    }
+}
+
 thread_local! {
     static SEAT: RefCell<Option<Seat>> = const { RefCell::new(None) };
 }
 
 impl Shared {
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(schedule: Option<Schedule>) -> Arc<Self> {
         Arc::new(Self {
             kernel: Mutex::new(Kernel::new(Profile::Nt52)),
             changed: Condvar::new(),
+            schedule: Mutex::new(schedule),
+            turned: Condvar::new(),
         })
     }
 
     /// Blocks the host thread as long as its kernel thread waits, to the given time at most.
-    fn block(
-        &self,
-        mut kernel: MutexGuard<'_, Kernel>,
+    fn block<'a>(
+        &'a self,
+        mut kernel: MutexGuard<'a, Kernel>,
         thread: ThreadId,
         end: Instant,
     ) -> Option<usize> {
+        drop(kernel);
+        let scheduled = self.give_way_blocked(thread);
+        kernel = self.lock();
         loop {
             if let Some(granted) = kernel.grant(thread) {
                 self.changed.notify_all();
                 return Some(granted);
             }
+            assert!(!scheduled, "a turn is given to threads that can go on");
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 kernel.expire(thread);
@@ -68,12 +87,8 @@ impl Shared {
 /// The calling host thread's place; a machine of its own if it has been given none.
 pub(super) fn seat() -> Seat {
     SEAT.with_borrow_mut(|seat| {
-        seat.get_or_insert_with(|| {
-            let machine = Shared::new();
-            let id = machine.lock().create_thread(Baseline::default());
-            Seat { machine, id }
-        })
-        .clone()
+        seat.get_or_insert_with(|| Seat::of(Shared::new(None)))
+            .clone()
     })
 }
 
@@ -93,6 +108,7 @@ fn survive<R>(answer: Result<R, BugCheck>) -> R {
 /// Applies a rule to this thread.
 pub(super) fn call<R>(rule: impl FnOnce(&mut Kernel, ThreadId) -> Result<R, BugCheck>) -> R {
     let seat = seat();
+    seat.machine.give_way(seat.id);
     let answer = rule(&mut seat.machine.lock(), seat.id);
     seat.machine.changed.notify_all();
     survive(answer)
@@ -101,6 +117,7 @@ pub(super) fn call<R>(rule: impl FnOnce(&mut Kernel, ThreadId) -> Result<R, BugC
 /// Acquires a lock by a rule, and waits for it where the rule says so.
 pub(super) fn acquire(rule: impl FnOnce(&mut Kernel, ThreadId) -> Result<Acquired, BugCheck>) {
     let seat = seat();
+    seat.machine.give_way(seat.id);
     let mut kernel = seat.machine.lock();
     let acquired = rule(&mut kernel, seat.id);
     seat.machine.changed.notify_all();
@@ -126,6 +143,7 @@ pub(super) fn acquire(rule: impl FnOnce(&mut Kernel, ThreadId) -> Result<Acquire
 /// Waits for one of the objects, so long at most, and gives which it was.
 pub(super) fn wait_any(objects: &[ObjectId], time: Option<Duration>) -> Option<usize> {
     let seat = seat();
+    seat.machine.give_way(seat.id);
     let may_block = time != Some(Duration::ZERO);
     let mut kernel = seat.machine.lock();
     let at_once = kernel.wait(seat.id, objects, false, may_block);

@@ -11,6 +11,7 @@ mod name;
 #[cfg(feature = "alloc")]
 mod pool;
 mod resource;
+mod schedule;
 pub mod testing;
 
 use apclab_model::kernel::{APC_LEVEL, Answer, Kernel};

@@ -14,6 +14,7 @@ use apclab_model::kernel::{ApcKind, Baseline, EventKind, ObjectId};
 
 use super::machine::{DEADLOCK, Seat, Shared, call, seat, sit};
 use super::name::Name;
+use super::schedule::{Choices, Schedule};
 use crate::{ApcLevel, Passive, StopEvent};
 
 /// The calling thread's two counters: 0 is enabled, negative is that many regions deep.
@@ -29,12 +30,14 @@ pub fn counters() -> Baseline {
 /// 0x20).
 pub fn threads(mains: &[&(dyn Fn(&mut Passive) + Sync)]) {
     let machine = seat().machine;
+    machine.expect(mains.len());
     thread::scope(|scope| {
         let threads: Vec<_> = mains
             .iter()
             .map(|main| {
-                let machine = Arc::clone(&machine);
-                scope.spawn(move || on_thread(machine, main))
+                // Made here, so that the threads have the same names in every run.
+                let seat = Seat::of(Arc::clone(&machine));
+                scope.spawn(move || on_thread(seat, main))
             })
             .collect();
         for thread in threads {
@@ -45,17 +48,50 @@ pub fn threads(mains: &[&(dyn Fn(&mut Passive) + Sync)]) {
     });
 }
 
-fn on_thread(machine: Arc<Shared>, main: impl Fn(&mut Passive)) {
-    let id = machine.lock().create_thread(Baseline::default());
-    sit(Some(Seat { machine, id }));
+fn on_thread(seat: Seat, main: impl Fn(&mut Passive)) {
+    /// Lets the others go on, also when this thread panics.
+    struct Departure(Seat);
+    impl Drop for Departure {
+        fn drop(&mut self) {
+            sit(None);
+            self.0.machine.depart(self.0.id);
+        }
+    }
+    sit(Some(seat.clone()));
+    let departure = Departure(seat);
+    departure.0.machine.arrive(departure.0.id);
     // SAFETY: the thread was made just now, at PASSIVE_LEVEL, and this is its only token.
     let mut irql = unsafe { Passive::assume() };
     main(&mut irql);
     call(|kernel, thread| {
         kernel.end_thread(thread)?;
-        kernel.remove_object(kernel.thread_object(thread))
+        Ok(())
     });
-    sit(None);
+}
+
+/// Calls `scenario` once for every order in which the threads that it runs with [`threads`] can make
+/// their calls of the kernel, each time on a new machine. Gives how many orders there are.
+///
+/// The scenario calls [`threads`] at most once, and does nothing else that differs from run to run.
+///
+/// # Panics
+/// When a scenario panics, and when an order ends in a deadlock.
+pub fn every_interleaving(scenario: impl Fn()) -> usize {
+    let mut choices = Some(Choices::default());
+    let mut orders = 0;
+    while let Some(begin) = choices {
+        let machine = Shared::new(Some(Schedule::new(begin)));
+        sit(Some(Seat::of(Arc::clone(&machine))));
+        scenario();
+        sit(None);
+        orders += 1;
+        let schedule = machine.schedule.lock().map(|mut schedule| schedule.take());
+        choices = schedule
+            .ok()
+            .flatten()
+            .and_then(|schedule| schedule.into_choices().next());
+    }
+    orders
 }
 
 /// Lets a special kernel APC interrupt the calling thread here, if nothing keeps it out, and says

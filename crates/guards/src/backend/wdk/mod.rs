@@ -17,43 +17,51 @@ pub(crate) use resource::{PushLock, Resource};
 
 use wdk_sys::{APC_LEVEL, ntddk};
 
+#[inline]
 pub(crate) fn enter_critical() {
     // SAFETY: callers hold a witness of IRQL <= APC_LEVEL and leave once on this thread.
     unsafe { ntddk::KeEnterCriticalRegion() }
 }
 
+#[inline]
 pub(crate) fn leave_critical() {
     // SAFETY: callers entered once on this thread; the IRQL is that of the enter, <= APC_LEVEL.
     unsafe { ntddk::KeLeaveCriticalRegion() }
 }
 
+#[inline]
 pub(crate) fn enter_guarded() {
     // SAFETY: callers hold a witness of IRQL <= APC_LEVEL and leave once on this thread.
     unsafe { ntddk::KeEnterGuardedRegion() }
 }
 
+#[inline]
 pub(crate) fn leave_guarded() {
     // SAFETY: callers entered once on this thread; the IRQL is that of the enter, <= APC_LEVEL.
     unsafe { ntddk::KeLeaveGuardedRegion() }
 }
 
+#[inline]
 pub(crate) fn apcs_disabled() -> bool {
     // SAFETY: callers hold a witness of IRQL <= APC_LEVEL.
     let answer = unsafe { ntddk::KeAreApcsDisabled() };
     answer != 0
 }
 
+#[inline]
 pub(crate) fn all_apcs_disabled() -> bool {
     // SAFETY: callers hold a witness of IRQL <= APC_LEVEL.
     let answer = unsafe { ntddk::KeAreAllApcsDisabled() };
     answer != 0
 }
 
+#[inline]
 pub(crate) fn current_irql() -> u8 {
     // SAFETY: KeGetCurrentIrql may be called at any IRQL.
     unsafe { ntddk::KeGetCurrentIrql() }
 }
 
+#[inline]
 pub(crate) fn raise_to_apc_level() -> u8 {
     #[allow(clippy::cast_possible_truncation, reason = "APC_LEVEL is 1")]
     // SAFETY: callers hold a witness of IRQL <= APC_LEVEL, so this raises or keeps the IRQL.
@@ -62,6 +70,7 @@ pub(crate) fn raise_to_apc_level() -> u8 {
     }
 }
 
+#[inline]
 pub(crate) fn lower_to(irql: u8) {
     // SAFETY: `irql` came from the raise that this call undoes, on this thread.
     unsafe { ntddk::KeLowerIrql(irql) }

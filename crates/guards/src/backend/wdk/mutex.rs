@@ -51,17 +51,20 @@ unsafe impl Object for FastMutex {
 
 // SAFETY: a fast mutex has one owner; by its page the owner deadlocks when it acquires it again.
 unsafe impl Exclusive for FastMutex {
+    #[inline]
     fn acquire(&self) {
         // SAFETY: initialised, nonpaged; callers hold a witness of IRQL <= APC_LEVEL.
         unsafe { ntddk::ExAcquireFastMutex(self.0.get()) };
     }
 
+    #[inline]
     fn try_acquire(&self) -> bool {
         // SAFETY: initialised, nonpaged; callers hold a witness of IRQL <= APC_LEVEL.
         let acquired = unsafe { ntddk::ExTryToAcquireFastMutex(self.0.get()) };
         acquired != 0
     }
 
+    #[inline]
     unsafe fn release(&self) {
         // SAFETY: the caller owns it, at the APC_LEVEL to which the acquire raised.
         unsafe { ntddk::ExReleaseFastMutex(self.0.get()) };
@@ -89,17 +92,20 @@ unsafe impl Object for GuardedMutex {
 
 // SAFETY: a guarded mutex has one owner; by its page the owner deadlocks when it acquires it again.
 unsafe impl Exclusive for GuardedMutex {
+    #[inline]
     fn acquire(&self) {
         // SAFETY: initialised, nonpaged; callers hold a witness of IRQL <= APC_LEVEL.
         unsafe { ntddk::KeAcquireGuardedMutex(self.0.get()) };
     }
 
+    #[inline]
     fn try_acquire(&self) -> bool {
         // SAFETY: initialised, nonpaged; callers hold a witness of IRQL <= APC_LEVEL.
         let acquired = unsafe { ntddk::KeTryToAcquireGuardedMutex(self.0.get()) };
         acquired != 0
     }
 
+    #[inline]
     unsafe fn release(&self) {
         // SAFETY: the caller owns it, at the APC_LEVEL to which the acquire raised.
         unsafe { ntddk::KeReleaseGuardedMutex(self.0.get()) };
@@ -127,6 +133,7 @@ unsafe impl Object for KernelMutex {
 
 // SAFETY: a KMUTEX has one owner, which may acquire it again.
 unsafe impl Recursive for KernelMutex {
+    #[inline]
     fn wait<S: StopEvent>(&self, wait: Wait<'_, S>) -> Waited {
         let mut timeout = LARGE_INTEGER {
             QuadPart: wait.relative().unwrap_or(0),
@@ -167,6 +174,7 @@ unsafe impl Recursive for KernelMutex {
         }
     }
 
+    #[inline]
     unsafe fn release(&self) {
         // SAFETY: the caller's thread owns the mutex, so that this raises no exception.
         unsafe { ntddk::KeReleaseMutex(self.0.get(), 0) };

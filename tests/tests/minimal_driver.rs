@@ -1,0 +1,75 @@
+//! The driver of `examples/minimal-driver`, which has nothing of ours but the guards, in the host.
+
+use std::thread;
+
+use apclab_host::{File, Host, Options};
+use apclab_tests::{driver, stop};
+
+// As `examples/minimal-driver` has them.
+const ADD: u32 = 0x0022_2400;
+const READ: u32 = 0x0022_2404;
+
+fn machine() -> Host {
+    let image = driver().with_file_name("apclab-minimal.sys");
+    assert!(
+        image.is_file(),
+        "no driver at {}: run `cargo xtask driver`",
+        image.display()
+    );
+    match Host::start(Options::new(image)) {
+        Ok(host) => host,
+        Err(error) => panic!("the driver does not start: {error}"),
+    }
+}
+
+fn add(file: &File, number: u32) {
+    let completion = file.ioctl(ADD, &number.to_le_bytes(), &mut []).unwrap();
+    assert_eq!((completion.status, completion.information), (0, 0));
+}
+
+fn read(file: &File) -> [u64; 3] {
+    let mut output = [0; 24];
+    let completion = file.ioctl(READ, &[], &mut output).unwrap();
+    assert_eq!((completion.status, completion.information), (0, 24));
+    [0, 8, 16].map(|at| u64::from_le_bytes(output[at..at + 8].try_into().unwrap()))
+}
+
+#[test]
+fn a_driver_of_the_library_alone_loads_answers_and_unloads_without_a_leak() {
+    let host = machine();
+    let file = host.open().unwrap();
+    assert_eq!(read(&file), [0, 0, 0]);
+    add(&file, 5);
+    add(&file, 7);
+    assert_eq!(read(&file), [2, 12, 7]);
+    let short = file.ioctl(ADD, &[1], &mut []).unwrap();
+    assert!(short.status < 0, "an input of one byte is refused");
+    let unknown = file.ioctl(READ + 4, &[], &mut []).unwrap();
+    assert!(unknown.status < 0);
+    assert_eq!(read(&file), [2, 12, 7]);
+    drop(file);
+    // A resource that was not deleted, or a region that was not left, would be named here.
+    stop(host);
+}
+
+#[test]
+fn requests_of_many_threads_lose_nothing() {
+    let host = machine();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let file = host.open().unwrap();
+                for number in 1..=50 {
+                    add(&file, number);
+                    let [count, sum, _] = read(&file);
+                    assert!(sum >= count, "the two are read together");
+                }
+            });
+        }
+    });
+    let file = host.open().unwrap();
+    let [count, sum, _] = read(&file);
+    assert_eq!((count, sum), (200, 4 * 50 * 51 / 2));
+    drop(file);
+    stop(host);
+}
