@@ -499,3 +499,6 @@ const fn answers(step: Step) -> bool {
             | Step::Load { .. }
     )
 }
+
+#[cfg(test)]
+mod tests;
