@@ -294,6 +294,9 @@ struct ResultReport {
     bug_checks: Vec<String>,
     seconds: f64,
     baseline: Vec<ContextReport>,
+    /// Whether every schedule was tried, for a run that had schedules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    every_schedule: Option<bool>,
 }
 
 /// One state, whether it satisfies the condition's formula, and whether the profiles have it.
@@ -304,6 +307,9 @@ struct StateReport {
     satisfies: Option<bool>,
     documented: Option<bool>,
     nt52: Option<bool>,
+    /// The first seed that showed it, where schedules have seeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
 }
 
 impl ResultReport {
@@ -312,12 +318,14 @@ impl ResultReport {
             Expectation::Condition(condition) => Some(condition),
             Expectation::Refused { .. } => None,
         };
+        let scheduled = result.schedules.as_ref();
         let state = |(values, count): &(Vec<i64>, u64)| StateReport {
             values: values.clone(),
             count: *count,
             satisfies: condition.map(|condition| condition.holds_for(values)),
             documented: prediction.map(|known| known.documented.contains(values)),
             nt52: prediction.map(|known| known.nt52.contains(values)),
+            seed: scheduled.and_then(|scheduled| scheduled.seeds.get(values).copied()),
         };
         Self {
             observed: describe::observed_names(test),
@@ -331,6 +339,7 @@ impl ResultReport {
             deadlocks: result.deadlocks,
             bug_checks: result.bug_checks.clone(),
             seconds: result.elapsed.as_secs_f64(),
+            every_schedule: scheduled.map(|scheduled| scheduled.complete),
             baseline: result
                 .baseline
                 .iter()

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use apclab_litmus::Test;
 use svg::node::element::{Group, Rectangle};
 
+use super::shapes::{dot, label, line, number, polygon, sized};
 use super::style::{self, BAR, CHAR, INK, MARGIN, PAD, ROW, WAIT};
-use super::{dot, label, line, number, polygon, sized};
 use crate::trace::timeline::{RoutineKind, ScopeKind, Timeline};
 
 /// A mark that needs a word.
@@ -122,7 +122,9 @@ pub(super) fn items(test: &Test, timeline: &Timeline) -> BTreeSet<Item> {
         items.extend(track.scopes.iter().map(|scope| Item::Scope(scope.kind)));
         items.extend(track.raised.first().map(|_| Item::Raised));
         items.extend(track.timed_out.map(|_| Item::TimedOut));
-        let waits = |step: &super::Executed| step.waits && step.span.to != Some(step.span.from);
+        let waits = |step: &crate::trace::timeline::Executed| {
+            step.waits && step.span.to != Some(step.span.from)
+        };
         items.extend(
             track
                 .steps

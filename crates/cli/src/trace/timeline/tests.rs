@@ -1,5 +1,7 @@
 use apclab_protocol::message::Context;
-use apclab_protocol::program::{Apc, ApcKind};
+use apclab_protocol::program::{Apc, ApcKind, LockKind};
+use apclab_protocol::step::Step;
+use apclab_protocol::trace::{Kind, NO_APC, NO_STEP};
 
 use super::*;
 
