@@ -118,3 +118,98 @@ impl From<TargetError> for Unexplored {
         Self::Failed(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apclab_protocol::program::{Apc, ApcKind, LockKind, Observed};
+    use apclab_protocol::step::Step;
+    use apclab_protocol::trace::{Kind, NO_APC};
+
+    fn found(program: &ProgramBuf) -> Exploration {
+        explore(program, Profile::Documented, &[]).expect("a small program")
+    }
+
+    /// The records of a path: lane, kind, the APC if there is one, the answer.
+    fn short(witness: &Witness) -> Vec<(u8, Kind, Option<u8>, i64)> {
+        let said = witness.iter().map(|record| {
+            let apc = (record.apc != NO_APC).then_some(record.apc);
+            (record.lane, record.kind, apc, record.value)
+        });
+        said.collect()
+    }
+
+    #[test]
+    fn a_path_has_the_records_that_the_driver_writes() {
+        let program = ProgramBuf {
+            apcs: vec![Apc {
+                kind: ApcKind::Normal,
+                lane: 0,
+            }],
+            bodies: vec![vec![Step::Ran { apc: 0, to: 0 }]],
+            observed: vec![Observed::ApcRegister {
+                apc: 0,
+                register: 0,
+            }],
+            lanes: vec![vec![Step::Queue { apc: 0, to: None }]],
+            ..ProgramBuf::default()
+        };
+        let found = found(&program);
+        let [(outcome, witness)] = found.outcomes.as_slice() else {
+            panic!("one outcome in {found:?}");
+        };
+        assert_eq!(outcome, &[1]);
+        assert_eq!(
+            short(witness),
+            [
+                (0, Kind::Begin, None, 0),
+                (0, Kind::Step, None, 0),
+                (0, Kind::Inserted, Some(0), 1),
+                (0, Kind::Done, None, 0),
+                (0, Kind::KernelRoutine, Some(0), 0),
+                (0, Kind::NormalRoutine, Some(0), 0),
+                (0, Kind::Step, Some(0), 0),
+                (0, Kind::Done, Some(0), 1),
+                (0, Kind::End, None, 0),
+            ]
+        );
+        let irql: Vec<u8> = witness.iter().map(|record| record.context.irql).collect();
+        assert_eq!(irql, [0, 0, 0, 0, 1, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_lane_that_waits_for_ever_has_no_end() {
+        let own = vec![Step::Acquire { lock: 0 }, Step::Acquire { lock: 1 }];
+        let mut other = own.clone();
+        other.reverse();
+        let release = |mut steps: Vec<Step>| {
+            let held: Vec<_> = steps.iter().rev().copied().collect();
+            steps.extend(held.into_iter().map(|step| match step {
+                Step::Acquire { lock } => Step::Release { lock },
+                step => step,
+            }));
+            steps
+        };
+        let program = ProgramBuf {
+            locks: vec![LockKind::Mutex; 2],
+            lanes: vec![release(own), release(other)],
+            ..ProgramBuf::default()
+        };
+        let found = found(&program);
+        assert_eq!(found.deadlocks, 1);
+        let deadlock = found.deadlock.expect("two mutexes in two orders");
+        let count = |kind| deadlock.iter().filter(|record| record.kind == kind).count();
+        assert_eq!((count(Kind::Step), count(Kind::Done)), (4, 2));
+        assert_eq!(count(Kind::End), 0);
+    }
+
+    #[test]
+    fn what_the_driver_refuses_is_not_explored() {
+        let program = ProgramBuf {
+            lanes: vec![vec![Step::EnterCritical]],
+            ..ProgramBuf::default()
+        };
+        let refused = explore(&program, Profile::Documented, &[]);
+        assert!(matches!(refused, Err(Unexplored::Refused(_))));
+    }
+}
