@@ -124,7 +124,8 @@ fn open(args: &RunArgs, mode: Mode) -> Result<Box<dyn Target>, Failure> {
             "error: only --on host has schedules; the model takes every path".to_owned(),
         ]));
     }
-    Ok(Box::new(target::host(&args.target, schedules)?))
+    let host = target::host(&args.target)?;
+    Ok(Box::new(host.with_schedules(schedules)))
 }
 
 /// Runs and judges one test. A target that answers no more is a failure of the test.

@@ -1,7 +1,6 @@
 //! Opens the target that the command line names.
 
 use apclab_client::model::Mode;
-use apclab_client::schedules::Schedules;
 use apclab_client::{HostTarget, ModelTarget, Target, TargetError};
 
 use crate::args::{On, TargetArgs};
@@ -17,17 +16,16 @@ pub(crate) fn open(args: &TargetArgs, mode: Mode) -> Result<Box<dyn Target>, Tar
                 .with_apc_routines(!args.without_apc_routines)
                 .with_baseline(args.baseline),
         )),
-        On::Host => Ok(Box::new(host(args, Schedules::Free)?)),
+        On::Host => Ok(Box::new(host(args)?)),
     }
 }
 
-/// The host, with threads that take turns in this way.
+/// The host.
 ///
 /// # Errors
 /// [`TargetError::NotAvailable`], with what to do about it.
-pub(crate) fn host(args: &TargetArgs, schedules: Schedules) -> Result<HostTarget, TargetError> {
+pub(crate) fn host(args: &TargetArgs) -> Result<HostTarget, TargetError> {
     Ok(HostTarget::new(args.driver.as_deref())?
         .with_apc_routines(!args.without_apc_routines)
-        .with_baseline(args.baseline)
-        .with_schedules(schedules))
+        .with_baseline(args.baseline))
 }

@@ -20,7 +20,7 @@ const CANCEL_DEADLINE: Duration = Duration::from_secs(5);
 /// [`Target::finish`]; after a bug check the next question starts a new one.
 pub struct HostTarget {
     options: Options,
-    schedules: Schedules,
+    schedules: Option<Schedules>,
     machine: Option<Machine>,
 }
 
@@ -44,7 +44,7 @@ impl HostTarget {
     pub const fn with_options(options: Options) -> Self {
         Self {
             options,
-            schedules: Schedules::Free,
+            schedules: None,
             machine: None,
         }
     }
@@ -66,7 +66,7 @@ impl HostTarget {
     /// How the threads of the machine take turns; all run at the same time by default.
     #[must_use]
     pub const fn with_schedules(mut self, schedules: Schedules) -> Self {
-        self.schedules = schedules;
+        self.schedules = Some(schedules);
         self
     }
 
@@ -145,10 +145,10 @@ impl Target for HostTarget {
         options: &RunOptions,
     ) -> Result<RunOutcome, TargetError> {
         let answer = match self.schedules {
-            Schedules::Free => self
+            None => self
                 .session()
                 .and_then(|session| session.run(program, options)),
-            schedules => self
+            Some(schedules) => self
                 .scheduled(program)
                 .and_then(|machine| schedules::run(machine, schedules, program, options)),
         };

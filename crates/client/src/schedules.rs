@@ -12,11 +12,9 @@ use crate::TargetError;
 use crate::host::{Machine, host_error};
 use crate::target::{RunOptions, RunOutcome, RunResult, Scheduled};
 
-/// How the threads of the host take turns.
+/// How the threads of the host take turns, when they do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schedules {
-    /// All run at the same time, as the processors please.
-    Free,
     /// One iteration with each of the seeds from this one on.
     Random(u64),
     /// One iteration with every schedule that there is, so many at the most.
@@ -51,16 +49,10 @@ pub(crate) fn run(
     }
     let mut sum = Sum::new(machine, program, options);
     let ended = match schedules {
-        Schedules::Free | Schedules::Random(_) => {
-            let first = match schedules {
-                Schedules::Random(seed) => seed,
-                _ => options.seed,
-            };
-            (0..u64::from(options.iterations)).try_for_each(|offset| {
-                let seed = first.wrapping_add(offset);
-                sum.one(&Schedule::Random(seed), Some(seed)).map(drop)
-            })
-        }
+        Schedules::Random(first) => (0..u64::from(options.iterations)).try_for_each(|offset| {
+            let seed = first.wrapping_add(offset);
+            sum.one(&Schedule::Random(seed), Some(seed))
+        }),
         Schedules::All(limit) => explore_schedules(limit, |schedule| {
             sum.one(&schedule, None)?;
             sum.machine

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use apclab_client::faults::{Effect, inject};
-use apclab_client::schedules::Schedules;
 use apclab_client::{RunOptions, Target};
 use serde::Serialize;
 
@@ -56,7 +55,7 @@ pub(super) fn run(args: &RunArgs, inputs: &[Input], out: &mut Out) -> Result<u8,
             "error: failed calls are reported as text or json".to_owned(),
         ]));
     }
-    let mut host = target::host(&args.target, Schedules::Free)?;
+    let mut host = target::host(&args.target)?;
     let info = host.info()?;
     host.finish()?;
     let options = RunOptions {
