@@ -16,7 +16,7 @@ use crate::workspace::Workspace;
 /// The driver's package.
 pub(crate) const DRIVER: &str = "apclab";
 /// The other packages that are built as the driver is.
-pub(crate) const EXAMPLES: &[&str] = &["apclab-minimal", "apclab-cost"];
+pub(crate) const EXAMPLES: &[&str] = &["apclab-minimal", "apclab-cost", "apclab-exercise"];
 
 /// The cargo profile of the driver.
 const PROFILE: &str = "driver";

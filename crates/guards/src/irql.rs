@@ -32,6 +32,14 @@ pub struct Passive {
     one_thread: OneThread,
 }
 
+#[cfg(feature = "debug")]
+impl Drop for Passive {
+    /// The activation ends: what is open now is never left.
+    fn drop(&mut self) {
+        crate::debug::activation_ends();
+    }
+}
+
 /// Says that the code runs at exactly APC_LEVEL, which keeps every kernel APC out.
 #[derive(Debug)]
 pub struct ApcLevel {

@@ -31,6 +31,8 @@
 #![cfg_attr(not(feature = "model"), no_std)]
 
 mod backend;
+#[cfg(feature = "debug")]
+pub mod debug;
 mod irql;
 mod kmutex;
 mod mutex;
@@ -67,3 +69,7 @@ type OneThread = core::marker::PhantomData<*mut BelongsToItsThread>;
 /// What the compiler names when such a type is sent or shared.
 #[derive(Debug)]
 enum BelongsToItsThread {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guards.md")]
+struct Guide;

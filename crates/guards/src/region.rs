@@ -23,11 +23,15 @@ mod sealed {
     use crate::backend;
 
     pub trait Sealed {
+        #[cfg(feature = "debug")]
+        const KIND: crate::RegionKind;
         fn enter();
         fn leave();
     }
 
     impl Sealed for super::Critical {
+        #[cfg(feature = "debug")]
+        const KIND: crate::RegionKind = crate::RegionKind::Critical;
         #[inline]
         fn enter() {
             backend::enter_critical();
@@ -39,6 +43,8 @@ mod sealed {
     }
 
     impl Sealed for super::Guarded {
+        #[cfg(feature = "debug")]
+        const KIND: crate::RegionKind = crate::RegionKind::Guarded;
         #[inline]
         fn enter() {
             backend::enter_guarded();
@@ -68,6 +74,8 @@ mod sealed {
 pub struct Region<K: Kind> {
     kind: PhantomData<K>,
     one_thread: OneThread,
+    #[cfg(feature = "debug")]
+    entered_at: Option<&'static core::panic::Location<'static>>,
 }
 
 /// Inside a critical region.
@@ -81,8 +89,18 @@ impl<K: Kind> Region<K> {
     ///
     /// IRQL <= APC_LEVEL, which the token shows.
     #[inline]
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn enter(_irql: &impl AtMostApcLevel) -> Self {
         K::enter();
+        #[cfg(feature = "debug")]
+        {
+            let place = core::panic::Location::caller();
+            crate::debug::entered(K::KIND, place);
+            let mut region = Self::entered();
+            region.entered_at = Some(place);
+            region
+        }
+        #[cfg(not(feature = "debug"))]
         Self::entered()
     }
 
@@ -92,7 +110,10 @@ impl<K: Kind> Region<K> {
     /// # Safety
     /// The calling thread is in a region of this kind that has no guard, and the IRQL is at most
     /// APC_LEVEL until the guard is dropped.
-    pub const unsafe fn assume_entered() -> Self {
+    #[cfg_attr(feature = "debug", track_caller)]
+    pub unsafe fn assume_entered() -> Self {
+        #[cfg(feature = "debug")]
+        crate::debug::taken_up(K::KIND, core::panic::Location::caller());
         Self::entered()
     }
 
@@ -101,6 +122,8 @@ impl<K: Kind> Region<K> {
         Self {
             kind: PhantomData,
             one_thread: PhantomData,
+            #[cfg(feature = "debug")]
+            entered_at: None,
         }
     }
 
@@ -113,6 +136,8 @@ impl<K: Kind> Region<K> {
 impl<K: Kind> Drop for Region<K> {
     #[inline]
     fn drop(&mut self) {
+        #[cfg(feature = "debug")]
+        crate::debug::left(K::KIND, self.entered_at);
         K::leave();
     }
 }
@@ -139,6 +164,7 @@ unsafe impl NormalApcsDisabled for HoldsKMutex {}
 /// Calls `f` inside a critical region. The region is left however `f` ends.
 ///
 /// IRQL <= APC_LEVEL, which the token shows; it is lent to `f`.
+#[cfg_attr(feature = "debug", track_caller)]
 pub fn critical<L: AtMostApcLevel, R>(
     irql: &mut L,
     f: impl FnOnce(&mut L, &CriticalRegion) -> R,
@@ -150,6 +176,7 @@ pub fn critical<L: AtMostApcLevel, R>(
 /// Calls `f` inside a guarded region. The region is left however `f` ends.
 ///
 /// IRQL <= APC_LEVEL, which the token shows; it is lent to `f`.
+#[cfg_attr(feature = "debug", track_caller)]
 pub fn guarded<L: AtMostApcLevel, R>(
     irql: &mut L,
     f: impl FnOnce(&mut L, &GuardedRegion) -> R,

@@ -54,6 +54,7 @@ impl<'s> RegionStack<'s> {
     ///
     /// # Errors
     /// [`Full`]: every slot is in use. No region was entered.
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn enter(&mut self, kind: RegionKind, irql: &impl AtMostApcLevel) -> Result<(), Full> {
         let slot = self.slots.get_mut(self.depth).ok_or(Full)?;
         // The guard is taken up again in `leave`.

@@ -98,7 +98,7 @@ fn guards_05_an_apc_is_a_signal_handler_on_the_same_thread() {
     let mutex = KMutex::try_new(0).unwrap();
     let reentrant = ReentrantResource::try_new(AtomicU32::new(0)).unwrap();
     let mut irql = passive();
-    let shared = reentrant.enter_exclusive(&irql).unwrap();
+    let mut shared = reentrant.enter_exclusive(&irql).unwrap();
     let _exclusive = resource.enter_exclusive(&irql).unwrap();
     let ran = mutex.with(&mut irql, |value, _, _| {
         let ran = interrupt(|irql| {
@@ -116,7 +116,7 @@ fn guards_05_an_apc_is_a_signal_handler_on_the_same_thread() {
     assert_eq!(ran, Ok(true));
     assert_eq!(
         reentrant
-            .shared(&irql, shared.region())
+            .shared(&irql, shared.parts().1)
             .unwrap()
             .load(Relaxed),
         1
@@ -213,8 +213,9 @@ fn guards_10_auto_traits() {
 fn guards_11_the_reentrant_form_nests_on_purpose() {
     let resource = ReentrantResource::try_new(()).unwrap();
     let irql = passive();
-    let outer = resource.enter_exclusive(&irql).unwrap();
-    let _inner = resource.exclusive(&irql, outer.region()).unwrap();
+    let mut outer = resource.enter_exclusive(&irql).unwrap();
+    let ((), region) = outer.parts();
+    let _inner = resource.exclusive(&irql, region).unwrap();
     assert_eq!(resource.held(), HeldAs::Exclusive(2));
 }
 

@@ -197,13 +197,13 @@ fn behind_a_waiter(ask: impl Fn(&Resource<u32>, &mut Passive) + Sync) {
     let resource = Resource::try_new(0).unwrap();
     let (shared, queued, asked) = (Meeting::default(), Meeting::default(), Meeting::default());
     let first = |irql: &mut Passive| {
-        let guard = resource.enter_shared(irql).unwrap();
+        let mut guard = resource.enter_shared(irql).unwrap();
         shared.meet();
         while resource.exclusive_waiters() == 0 {
             yield_now();
         }
         // A sharer recurses past those that wait for exclusive.
-        drop(resource.shared(irql, guard.region()).unwrap());
+        drop(resource.shared(irql, guard.parts().1).unwrap());
         queued.meet();
         asked.meet();
         drop(guard);
@@ -394,6 +394,22 @@ fn a_thread_that_ends_inside_a_forgotten_region_is_a_bug_check() {
     let message = leaked.unwrap_err();
     let message = message.downcast_ref::<String>().unwrap();
     assert!(message.contains("0x20"), "{message}");
+}
+
+#[test]
+fn a_thread_that_ends_as_owner_is_a_bug_check() {
+    let resource = Resource::try_new(()).unwrap();
+    let leaked = catch_unwind(AssertUnwindSafe(|| {
+        threads(&[&|irql: &mut Passive| {
+            std::mem::forget(resource.enter_shared(irql).unwrap());
+            // SAFETY: the forgotten guard's region; so that the owner is all that is left behind.
+            drop(unsafe { CriticalRegion::assume_entered() });
+        }]);
+    }));
+    std::mem::forget(resource);
+    let message = leaked.unwrap_err();
+    let message = message.downcast_ref::<String>().unwrap();
+    assert!(message.contains("bug check"), "{message}");
 }
 
 #[test]

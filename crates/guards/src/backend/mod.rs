@@ -26,7 +26,8 @@
 //! | `Resource` | `ERESOURCE` | [`sharing`] |
 //! | `PushLock` | `EX_PUSH_LOCK` | [`sharing`] |
 //!
-//! With the feature `alloc`, `allocate` and `free` are the nonpaged pool, aligned to `POOL_ALIGNMENT`.
+//! With the feature `debug`, `current_thread` is a number of the calling thread, not 0, and `report` tells
+//! a developer of a mistake. With the feature `alloc`, `allocate` and `free` are the nonpaged pool, aligned to `POOL_ALIGNMENT`.
 //!
 //! What the objects protect, and who may reach it when, is the same for both implementations:
 //! [`exclusive`], [`recursive`] and [`sharing`] say it in types; [`memory`] keeps the objects where they are.

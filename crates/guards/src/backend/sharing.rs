@@ -290,8 +290,9 @@ pub struct SharedGuard<'a, T: ?Sized, H: Hold> {
     borrows: PhantomData<&'a T>,
 }
 
-// SAFETY: through `&ExclusiveGuard` there is only `&T`, and nothing that releases the lock. No guard
-// is `Send`: its hold belongs to the thread that acquired it.
+// SAFETY: through `&ExclusiveGuard` there is only `&T`: nothing that releases the lock, and not the
+// region, which proves something on the thread that entered it alone (`split` wants `&mut`, which is
+// not sent). No guard is `Send`: its hold belongs to the thread that acquired it.
 unsafe impl<T: ?Sized + Sync, H: Hold> Sync for ExclusiveGuard<'_, T, H> {}
 // SAFETY: as above.
 unsafe impl<T: ?Sized + Sync, H: Hold> Sync for SharedGuard<'_, T, H> {}
@@ -364,7 +365,9 @@ impl<'a, T: ?Sized, H: Hold> SharedGuard<'a, T, H> {
         }
     }
 
-    pub(crate) const fn hold(&self) -> &H {
-        &self.hold
+    /// The data and the hold, apart. As for an exclusive guard, other threads do not get here.
+    pub(crate) fn split(&mut self) -> (&T, &H) {
+        // SAFETY: as for `deref`.
+        (unsafe { self.data.as_ref() }, &self.hold)
     }
 }

@@ -11,10 +11,8 @@ const UNITS_PER_MS: i64 = 10_000;
 /// An event of the caller's, which ends a wait when it is signaled.
 ///
 /// # Safety
-/// The pointer is to an initialised KEVENT (on the model: to a [`testing::Event`]) that stays
+/// The pointer is to an initialised KEVENT (on the model: to a `testing::Event`) that stays
 /// where it is, initialised, as long as `self` is borrowed.
-///
-/// [`testing::Event`]: crate::testing::Event
 pub unsafe trait StopEvent {
     /// The event's address.
     fn object(&self) -> NonNull<c_void>;

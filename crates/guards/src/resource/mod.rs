@@ -285,8 +285,9 @@ impl<T: ?Sized> Resource<T> {
         irql: &mut L,
         f: impl FnOnce(&T, &mut L, &CriticalRegion) -> R,
     ) -> Result<R, Refused> {
-        let guard = self.enter_shared(irql)?;
-        Ok(f(&guard, irql, guard.hold().region()))
+        let mut guard = self.enter_shared(irql)?;
+        let (data, region) = guard.parts();
+        Ok(f(data, irql, region))
     }
 }
 
@@ -300,9 +301,12 @@ impl<'a, T: ?Sized> ResourceExclusive<'a, T, WithRegion<'a>> {
 }
 
 impl<'a, T: ?Sized> ResourceShared<'a, T, WithRegion<'a>> {
-    /// The proof that normal kernel APCs are disabled.
-    pub fn region(&self) -> &CriticalRegion {
-        self.hold().region()
+    /// The data, and the proof that normal kernel APCs are disabled.
+    ///
+    /// It wants `&mut self`: a guard may be shared with other threads, for which it proves nothing.
+    pub fn parts(&mut self) -> (&T, &CriticalRegion) {
+        let (data, hold) = self.split();
+        (data, hold.region())
     }
 }
 

@@ -25,8 +25,9 @@ use crate::Nonpaged;
 /// let hits = ReentrantResource::try_new(AtomicU32::new(0))?;
 /// // SAFETY: this thread runs at PASSIVE_LEVEL, and no other token of it exists.
 /// let irql = unsafe { Passive::assume() };
-/// let outer = hits.enter_exclusive(&irql)?;
-/// let inner = hits.shared(&irql, outer.region())?;
+/// let mut outer = hits.enter_exclusive(&irql)?;
+/// let (_, region) = outer.parts();
+/// let inner = hits.shared(&irql, region)?;
 /// inner.fetch_add(1, Relaxed);
 /// assert_eq!(hits.held(), HeldAs::Exclusive(2), "shared by the owner counts as exclusive");
 /// # drop(inner);
@@ -62,9 +63,11 @@ impl<'a, T: ?Sized, H: Hold> ReentrantGuard<'a, T, H> {
 }
 
 impl<'a, T: ?Sized> ReentrantGuard<'a, T, WithRegion<'a>> {
-    /// The proof that normal kernel APCs are disabled.
-    pub fn region(&self) -> &crate::CriticalRegion {
-        self.guard.hold().region()
+    /// The data, and the proof that normal kernel APCs are disabled.
+    ///
+    /// It wants `&mut self`: a guard may be shared with other threads, for which it proves nothing.
+    pub fn parts(&mut self) -> (&T, &crate::CriticalRegion) {
+        self.guard.parts()
     }
 }
 

@@ -58,3 +58,20 @@ pub(crate) fn raise_to_apc_level() -> u8 {
 pub(crate) fn lower_to(irql: u8) {
     call(|kernel, thread| kernel.lower_irql(thread, irql));
 }
+
+/// A number of the calling thread, not 0.
+#[cfg(feature = "debug")]
+pub(crate) fn current_thread() -> usize {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    thread_local! {
+        static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    NUMBER.with(|number| *number)
+}
+
+/// Keeps a mistake for the test to look at.
+#[cfg(feature = "debug")]
+pub(crate) fn report(mistake: &crate::debug::Mistake) {
+    testing::keep(*mistake);
+}

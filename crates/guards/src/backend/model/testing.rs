@@ -179,3 +179,21 @@ unsafe impl StopEvent for Event {
         NonNull::from(self).cast()
     }
 }
+
+#[cfg(feature = "debug")]
+thread_local! {
+    static MISTAKES: std::cell::RefCell<Vec<crate::debug::Mistake>> = const {
+        std::cell::RefCell::new(Vec::new())
+    };
+}
+
+#[cfg(feature = "debug")]
+pub(super) fn keep(mistake: crate::debug::Mistake) {
+    MISTAKES.with_borrow_mut(|mistakes| mistakes.push(mistake));
+}
+
+/// The mistakes that were reported in the calling thread since the last call.
+#[cfg(feature = "debug")]
+pub fn mistakes() -> Vec<crate::debug::Mistake> {
+    MISTAKES.take()
+}

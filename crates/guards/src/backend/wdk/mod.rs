@@ -75,3 +75,30 @@ pub(crate) fn lower_to(irql: u8) {
     // SAFETY: `irql` came from the raise that this call undoes, on this thread.
     unsafe { ntddk::KeLowerIrql(irql) }
 }
+
+/// A number of the calling thread, not 0.
+#[cfg(feature = "debug")]
+pub(crate) fn current_thread() -> usize {
+    // SAFETY: PsGetCurrentThreadId may be called at any IRQL that a witness of this crate shows.
+    let id = unsafe { ntddk::PsGetCurrentThreadId() };
+    id.addr().max(1)
+}
+
+/// Tells the kernel's debugger of a mistake.
+#[cfg(feature = "debug")]
+pub(crate) fn report(mistake: &crate::debug::Mistake) {
+    let (what, place) = mistake.parts();
+    let file = place.file();
+    let length = i32::try_from(file.len()).unwrap_or(i32::MAX);
+    // SAFETY: the format takes a string, a string of a given length, and a number, which follow;
+    // DbgPrint may be called at these IRQLs.
+    unsafe {
+        ntddk::DbgPrint(
+            c"apclab-guards: %s: %.*s:%u\n".as_ptr(),
+            what.as_ptr(),
+            length,
+            file.as_ptr(),
+            place.line(),
+        );
+    }
+}

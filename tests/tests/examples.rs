@@ -1,4 +1,4 @@
-//! The driver of `examples/minimal-driver`, which has nothing of ours but the guards, in the host.
+//! The drivers of `examples/`, which have nothing of ours but the guards, in the host.
 
 use std::thread;
 
@@ -9,8 +9,8 @@ use apclab_tests::{driver, stop};
 const ADD: u32 = 0x0022_2400;
 const READ: u32 = 0x0022_2404;
 
-fn machine() -> Host {
-    let image = driver().with_file_name("apclab-minimal.sys");
+fn machine(image: &str) -> Host {
+    let image = driver().with_file_name(image);
     assert!(
         image.is_file(),
         "no driver at {}: run `cargo xtask driver`",
@@ -36,7 +36,7 @@ fn read(file: &File) -> [u64; 3] {
 
 #[test]
 fn a_driver_of_the_library_alone_loads_answers_and_unloads_without_a_leak() {
-    let host = machine();
+    let host = machine("apclab-minimal.sys");
     let file = host.open().unwrap();
     assert_eq!(read(&file), [0, 0, 0]);
     add(&file, 5);
@@ -54,7 +54,7 @@ fn a_driver_of_the_library_alone_loads_answers_and_unloads_without_a_leak() {
 
 #[test]
 fn requests_of_many_threads_lose_nothing() {
-    let host = machine();
+    let host = machine("apclab-minimal.sys");
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -70,6 +70,23 @@ fn requests_of_many_threads_lose_nothing() {
     let file = host.open().unwrap();
     let [count, sum, _] = read(&file);
     assert_eq!((count, sum), (200, 4 * 50 * 51 / 2));
+    drop(file);
+    stop(host);
+}
+
+/// Every form of every guard on the kernel's side, where a rule that it breaks is a bug check.
+#[test]
+fn every_guard_does_on_the_kernel_what_it_does_on_the_model() {
+    const EXERCISES: u32 = 13;
+    let host = machine("apclab-exercise.sys");
+    let file = host.open().unwrap();
+    for number in 0..EXERCISES {
+        let completion = file.ioctl(ADD, &number.to_le_bytes(), &mut []).unwrap();
+        assert_eq!(completion.status, 0, "exercise {number}");
+    }
+    let beyond = file.ioctl(ADD, &EXERCISES.to_le_bytes(), &mut []).unwrap();
+    assert!(beyond.status < 0, "there are no more");
+    assert_eq!(read(&file), [13, 13, 12]);
     drop(file);
     stop(host);
 }
