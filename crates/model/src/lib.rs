@@ -7,7 +7,7 @@
 //! lists all outcomes; [`sample()`] takes random ones and counts. A [`Mutant`] is a machine that gets
 //! one fact wrong, for those who want to know whether a test can fail.
 //!
-//! Facts are cited as "semantics.md, section N", the project's list of what the documentation
+//! Facts are cited as "docs/semantics.md, section N", the project's list of what the documentation
 //! and open re-implementations of the NT kernel say, or by the name of a Microsoft reference page.
 
 pub mod explore;

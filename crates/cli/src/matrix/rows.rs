@@ -1,4 +1,4 @@
-//! The rows of the matrix: contexts, and what the documentation says of each (semantics.md,
+//! The rows of the matrix: contexts, and what the documentation says of each (docs/semantics.md,
 //! sections 1 and 2). This table is all that is written by hand; everything else is measured.
 
 use apclab_protocol::program::{ApcKind, LockKind};

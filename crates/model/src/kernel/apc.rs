@@ -83,9 +83,9 @@ impl Kernel {
     /// `KeInsertQueueApc`, called by thread `by`. `false` when the APC is inserted already or its
     /// target has ended: the object stays with the caller.
     ///
-    /// Specials go ahead of normals, FIFO inside each kind (semantics.md, section 2). What a
+    /// Specials go ahead of normals, FIFO inside each kind (docs/semantics.md, section 2). What a
     /// thread queues to itself it must take before the call returns, if that is allowed. What
-    /// another thread queues may come at any later point (model.md, decision 4); in `Nt52` it
+    /// another thread queues may come at any later point (docs/model.md, decision 4); in `Nt52` it
     /// takes a blocked target out of its wait at once.
     ///
     /// # Errors
@@ -148,7 +148,7 @@ impl Kernel {
     }
 
     /// The APC that would be delivered next to `t` at this moment, also inside its wait
-    /// (the table of semantics.md, section 2).
+    /// (the table of docs/semantics.md, section 2).
     pub fn deliverable(&self, t: ThreadId) -> Option<ApcId> {
         let first = self.thread(t).queue.first()?;
         self.may_run(first, self.allowed(t)).then_some(first.apc)
@@ -159,7 +159,7 @@ impl Kernel {
         self.apcs.get(a.0).inserted
     }
 
-    /// Whether `t` may do nothing else before it has taken APCs (model.md, decision 4): one that
+    /// Whether `t` may do nothing else before it has taken APCs (docs/model.md, decision 4): one that
     /// is allowed was queued by the thread itself, was enabled by the leave or the lowering of
     /// the IRQL that has just been made, stood in the queue when the thread was about to block,
     /// or (in `Nt52`) when another delivery ended.

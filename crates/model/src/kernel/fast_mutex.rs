@@ -1,6 +1,6 @@
 //! Fast mutexes and guarded mutexes: their holder is at APC_LEVEL.
 //!
-//! Since Windows 8 a guarded mutex is a fast mutex (semantics.md, section 2).
+//! Since Windows 8 a guarded mutex is a fast mutex (docs/semantics.md, section 2).
 
 use super::bugcheck::KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE;
 use super::lock::{Acquired, Claim, LockId};

@@ -32,7 +32,7 @@ impl Kernel {
     }
 
     /// `KeLowerIrql`. Forces the APCs that this processor has seen and that may now run
-    /// (model.md, decision 4).
+    /// (docs/model.md, decision 4).
     ///
     /// # Errors
     ///

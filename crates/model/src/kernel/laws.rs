@@ -275,7 +275,7 @@ impl Account {
         }
     }
 
-    /// The table of semantics.md, section 2, read row by row.
+    /// The table of docs/semantics.md, section 2, read row by row.
     fn deliverable(&self) -> Option<usize> {
         let special_off = self.baseline.special - self.guarded != 0;
         let kernel_off = self.kernel() != 0;

@@ -53,7 +53,7 @@ impl Kernel {
     ///
     /// 0x1E KMODE_EXCEPTION_NOT_HANDLED with parameter 1 = 0xC0000046 STATUS_MUTANT_NOT_OWNED
     /// when the thread does not own the mutex: the kernel raises an exception, which a driver
-    /// without exception handlers can't catch (semantics.md, section 4).
+    /// without exception handlers can't catch (docs/semantics.md, section 4).
     ///
     /// # Panics
     ///
@@ -145,7 +145,7 @@ impl Kernel {
     }
 
     /// A wait of the thread takes the mutex: its first counter goes down once, whatever the
-    /// recursion (semantics.md, section 2).
+    /// recursion (docs/semantics.md, section 2).
     pub(super) fn take_mutex(&mut self, t: ThreadId, o: ObjectId) {
         let counted = match self.mutant {
             Some(Mutant::MutexCountsEach) => self.owned_mutexes(t) == 0,

@@ -91,7 +91,7 @@ impl Kernel {
     /// The waiters of which one gets the synchronization event `o` when it is set now, so that
     /// there is one choice for each. Empty for a notification event, which chooses nobody.
     ///
-    /// Documentation promises no order, so `Documented` names every eligible waiter (model.md,
+    /// Documentation promises no order, so `Documented` names every eligible waiter (docs/model.md,
     /// decision 6). `Nt52` wakes the one that blocked first.
     pub fn event_takers(&self, o: ObjectId) -> Vec<ThreadId> {
         match self.objects.get(o.0) {

@@ -16,7 +16,7 @@ pub enum Answer {
 impl Kernel {
     /// `KeAreApcsDisabled`: TRUE when either counter is not 0; the IRQL does not matter. With a
     /// guarded region alone the sources contradict each other: documentation and NT 5.2 say TRUE,
-    /// a report on build 18362 says FALSE (semantics.md, section 1).
+    /// a report on build 18362 says FALSE (docs/semantics.md, section 1).
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl Kernel {
     }
 
     /// `KeAreAllApcsDisabled`: TRUE when the special counter is not 0 or the IRQL is APC_LEVEL or
-    /// above (semantics.md, section 1).
+    /// above (docs/semantics.md, section 1).
     ///
     /// # Errors
     ///

@@ -11,7 +11,7 @@ enum Region {
 
 impl Kernel {
     /// `KeEnterCriticalRegion`: one wrapping decrement of `KernelApcDisable`, no check of its
-    /// depth (semantics.md, section 1).
+    /// depth (docs/semantics.md, section 1).
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ impl Kernel {
 
     /// `KeEnterGuardedRegion`: one wrapping decrement of `SpecialApcDisable`. Guarded regions
     /// nest: Driver Verifier's stricter rule GuardedRegions is not the kernel's
-    /// (semantics.md, section 4).
+    /// (docs/semantics.md, section 4).
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ impl Kernel {
     }
 
     /// Normal kernel APCs have to be disabled in a thread that acquires or releases certain locks:
-    /// by a region, a KMUTEX that it owns, or its IRQL (semantics.md, section 3).
+    /// by a region, a KMUTEX that it owns, or its IRQL (docs/semantics.md, section 3).
     pub(super) fn normal_apcs_disabled(
         &self,
         t: ThreadId,

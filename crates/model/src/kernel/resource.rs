@@ -3,7 +3,7 @@
 //! Documentation says when an acquire is met at once, and promises no order among those that
 //! wait. So in `Documented` whoever is eligible may get a resource that has become free, whether
 //! it waits or comes by. In `Nt52` an exclusive release lets all waiting sharers in, a shared one
-//! the first that waits for exclusive (semantics.md, section 3).
+//! the first that waits for exclusive (docs/semantics.md, section 3).
 
 mod order;
 mod owner;
@@ -107,7 +107,7 @@ impl Kernel {
     /// # Errors
     ///
     /// 0xC4/0x20007 above APC_LEVEL; 0xC4/0xD0 while the resource is held or waited for
-    /// (semantics.md, section 4).
+    /// (docs/semantics.md, section 4).
     pub fn reinitialize_resource(&mut self, t: ThreadId, r: ResourceId) -> Result<(), BugCheck> {
         self.resource_irql(t, APC_LEVEL, "ExReinitializeResourceLite")?;
         match self.resource_in_use(r) {

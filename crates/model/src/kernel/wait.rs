@@ -1,7 +1,7 @@
 //! Waits: when they block, what satisfies them, and how kernel APCs run inside them.
 //!
 //! All waits here are non-alertable or kernel-mode ones, which kernel APCs never end
-//! (semantics.md, section 2).
+//! (docs/semantics.md, section 2).
 
 use super::lock::Claim;
 use super::thread::Thread;
@@ -60,7 +60,7 @@ impl Kernel {
     /// Gives the index of the object that satisfied the wait at once (0 with `all`), or `None`:
     /// then the thread is blocked, or, without `may_block` (a time-out of zero), the wait has
     /// timed out. Before it blocks, the thread must take every APC that is allowed
-    /// (model.md, decision 4).
+    /// (docs/model.md, decision 4).
     ///
     /// # Errors
     ///
@@ -223,7 +223,7 @@ impl Kernel {
     }
 
     /// The routine that interrupted the wait has returned: the wait resumes by itself, looks at
-    /// its objects again and, in `Nt52`, queues behind the others (semantics.md, section 2). It
+    /// its objects again and, in `Nt52`, queues behind the others (docs/semantics.md, section 2). It
     /// does not look before the thread has taken what is forced.
     pub(super) fn resume_wait(&mut self, t: ThreadId, mut wait: Wait) {
         if self.gets_wrong(Mutant::ApcEndsNoWait) && wait.claim().is_none() {

@@ -1,5 +1,5 @@
 //! The lanes of a litmus test over the machine, as a relation: [`enabled`] lists what may happen
-//! next, [`apply`] says what comes of it (model.md, decision 1).
+//! next, [`apply`] says what comes of it (docs/model.md, decision 1).
 //!
 //! The state keeps apart only what a test can tell apart:
 //!
@@ -166,7 +166,7 @@ pub fn apply(state: &State, program: &Program<'_>, event: Event) -> Result<State
     Ok(next)
 }
 
-/// Whether the iteration is over: all lanes are parked and no APC is queued or runs (model.md,
+/// Whether the iteration is over: all lanes are parked and no APC is queued or runs (docs/model.md,
 /// decision 5). When this is false and nothing is enabled, the test is deadlocked: on a target
 /// it runs into the deadline of its waits.
 pub fn is_final(state: &State, program: &Program<'_>) -> bool {

@@ -23,7 +23,7 @@ impl Allowed {
 }
 
 impl Kernel {
-    /// The table of semantics.md, section 2. A normal APC behind a special one is held up by the
+    /// The table of docs/semantics.md, section 2. A normal APC behind a special one is held up by the
     /// order of the queue, not here.
     pub(in crate::kernel) fn allowed(&self, t: ThreadId) -> Allowed {
         if let Some(mutant) = self.mutant {

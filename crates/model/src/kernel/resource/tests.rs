@@ -1,4 +1,4 @@
-//! The facts of semantics.md, section 3.
+//! The facts of docs/semantics.md, section 3.
 #![allow(
     clippy::many_single_char_names,
     reason = "threads are called a, b, c, d"

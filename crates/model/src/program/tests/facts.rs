@@ -1,4 +1,4 @@
-//! Facts of semantics.md, sections 1 and 2, and decisions of model.md as small programs.
+//! Facts of docs/semantics.md, sections 1 and 2, and decisions of docs/model.md as small programs.
 
 use super::*;
 use crate::explore::LimitReached;
