@@ -181,7 +181,7 @@ fn load(
         }
         Judged::Refused(refusal) => {
             reply.reason = refusal.reason as u32;
-            reply.lane = refusal.lane;
+            reply.lane = refusal.place.number();
             reply.step = refusal.step;
             if refusal.reason == Reason::NoApcRoutines {
                 NO_APC_ROUTINES

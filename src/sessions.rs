@@ -174,9 +174,8 @@ impl Sessions {
             refusing: false,
         };
         // SAFETY: by the contract of this function.
-        Ok(Self {
-            table: unsafe { WaitLock::new(table, device) }?,
-        })
+        let table = unsafe { WaitLock::new(table, device) }?;
+        Ok(Self { table })
     }
 
     /// Waits for the threads of runs that have been reported, and frees sessions that nobody can

@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
+use core::ptr::NonNull;
 
-use apclab_guards::AtMostApcLevel;
+use apclab_guards::{AtMostApcLevel, StopEvent};
 use apclab_protocol::status::{NtStatus, TIMEOUT};
 use wdk_sys::{
     _EVENT_TYPE::{NotificationEvent, SynchronizationEvent},
@@ -104,6 +105,13 @@ impl Event {
 
     fn object(&self) -> *mut c_void {
         self.event.get().cast()
+    }
+}
+
+// SAFETY: the event was initialised in place, in nonpaged memory that lives as long as `self` does.
+unsafe impl StopEvent for Event {
+    fn object(&self) -> NonNull<c_void> {
+        NonNull::from(&self.event).cast()
     }
 }
 

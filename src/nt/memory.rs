@@ -60,8 +60,8 @@ impl<T> Shared<T> {
             counted.write(Counted {
                 owners: AtomicUsize::new(1),
                 value,
-            })
-        };
+            });
+        }
         Ok(Self { counted })
     }
 

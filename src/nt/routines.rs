@@ -1,7 +1,7 @@
 //! Routines that are exported but undocumented, looked up at run time.
 //!
 //! Without them the driver loads, says so in the reply to QUERY, and refuses programs that queue
-//! APCs. The signatures are those of every NT kernel since 5.0 (semantics.md, section 2).
+//! APCs. The signatures are those of every NT kernel since 5.0 (docs/semantics.md, section 2).
 
 use core::ffi::c_void;
 

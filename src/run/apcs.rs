@@ -23,6 +23,7 @@ use apclab_protocol::status::NtStatus;
 use apclab_protocol::trace::{Kind, NO_STEP};
 use wdk_sys::{_MODE::KernelMode, KAPC, PKTHREAD, PVOID};
 
+use super::body;
 use super::program::Loaded;
 use super::state::{Run, counters};
 use super::trace::What;
@@ -197,9 +198,10 @@ impl Object {
         run.trace.write(self.lane.into(), irql, what);
     }
 
-    /// The APC has done its work.
-    fn done(&self, run: &Run) {
+    /// Does the APC's work: it has run from here on, then its body is executed.
+    fn work(&self, run: &Run, irql: &impl AtMostApcLevel) {
         self.ran.fetch_add(1, Ordering::AcqRel);
+        body::execute(run, self.lane.into(), self.index, irql);
         run.apcs.one_less(self.lane.into());
     }
 }
@@ -233,7 +235,7 @@ unsafe extern "C" fn kernel_routine(
     let irql = unsafe { ApcLevel::assume() };
     object.note(run, &irql, Kind::KernelRoutine);
     if object.kind == ApcKind::Special {
-        object.done(run);
+        object.work(run, &irql);
     }
 }
 
@@ -246,7 +248,7 @@ unsafe extern "C" fn normal_routine(context: PVOID, _argument1: PVOID, _argument
     // SAFETY: the kernel calls normal routines at PASSIVE_LEVEL; this is the activation's only token.
     let irql = unsafe { Passive::assume() };
     object.note(run, &irql, Kind::NormalRoutine);
-    object.done(run);
+    object.work(run, &irql);
 }
 
 /// The lane's thread ended first. Lanes drain before they end, so this is for the kernel's sake.

@@ -1,17 +1,24 @@
 //! Executes the steps of one lane on the guards.
 //!
 //! Regions are held in a [`RegionStack`] over storage of the lane's: nesting costs no kernel stack,
-//! and however the execution ends, dropping the stack leaves every region, innermost first. A raise
-//! is a closure; inside it a second stack takes the regions that are entered there.
+//! and however the execution ends, dropping the stack leaves every region, innermost first. What
+//! raises the IRQL (a raise, a fast or a guarded mutex) and a mutex are closures: the interpreter
+//! calls itself for what is inside, at most [`limits::SCOPES`] deep, and gives each such scope a
+//! stack of its own for the regions that are entered there.
+//!
+//! A raw lane keeps its regions and mutexes as counts instead ([`Raw`]), since it may leave them in
+//! any order.
 
-use apclab_guards::{
-    ApcLevel, AtMostApcLevel, Passive, RegionKind, RegionStack, Slot, all_apcs_disabled,
-    apcs_disabled, current_irql,
-};
+use apclab_guards::{AtMostApcLevel, NotAcquired, Passive, RegionKind, RegionStack, Slot};
+use apclab_protocol::limits;
+use apclab_protocol::program::{LockKind, Place};
 use apclab_protocol::step::Step;
 use apclab_protocol::trace::{Kind, NO_APC};
 
 use super::barrier::Met;
+use super::level::Level;
+use super::plain::Plain;
+use super::raw::Raw;
 use super::state::Run;
 use super::trace::What;
 use crate::nt::event::{Waited, wait_either};
@@ -20,59 +27,123 @@ use crate::nt::event::{Waited, wait_either};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Halted;
 
+/// A block being executed.
+#[derive(Clone, Copy)]
+struct Block {
+    /// Its first step.
+    begin: usize,
+    /// Its `end`.
+    end: usize,
+    /// Rounds left after this one.
+    left: u32,
+}
+
 /// One lane's way through its steps.
 pub(crate) struct Interpreter<'r> {
     run: &'r Run,
     lane: usize,
     steps: &'r [Step],
     next: usize,
+    blocks: [Block; limits::SCOPES],
+    open_blocks: usize,
+    /// In a raw lane: what is open.
+    raw: Option<Raw<'r>>,
 }
+
+/// How a scope ended.
+type Ended = Result<(), Halted>;
 
 impl<'r> Interpreter<'r> {
     /// At the first step of a lane.
     pub(crate) fn new(run: &'r Run, lane: usize) -> Self {
-        let steps = run.program.lanes.get(lane).map_or(&[][..], |steps| steps);
+        let code = run.program.lanes.get(lane);
         Self {
             run,
             lane,
-            steps,
+            steps: code.map_or(&[][..], |code| &code.steps),
             next: 0,
+            blocks: [Block {
+                begin: 0,
+                end: 0,
+                left: 0,
+            }; limits::SCOPES],
+            open_blocks: 0,
+            raw: code.is_some_and(|code| code.raw).then(|| Raw::new(run)),
         }
     }
 
-    /// Executes the lane. Whatever it gives, the thread is outside every region that it entered and
-    /// at PASSIVE_LEVEL again.
+    /// Executes the lane. Whatever it gives, the thread is outside every region that it entered, has
+    /// no lock that it acquired, and is at PASSIVE_LEVEL again.
     ///
     /// # Errors
     /// [`Halted`]: the run was cancelled, or a wait hit its deadline.
-    pub(crate) fn execute(&mut self, irql: &mut Passive, slots: &mut [Slot]) -> Result<(), Halted> {
+    pub(crate) fn execute(&mut self, irql: &mut Passive, slots: &mut [Slot]) -> Ended {
+        let ended = self.scope(irql, slots);
+        if let Some(raw) = &mut self.raw {
+            raw.leave_all(irql);
+        }
+        ended
+    }
+
+    /// Executes steps up to the one that ends this scope: a lower, a release, or the lane's end.
+    fn scope<L: Level>(&mut self, irql: &mut L, slots: &mut [Slot]) -> Ended {
         let mut regions = RegionStack::new(slots);
         while let Some((index, step)) = self.take()? {
             self.note(irql, Kind::Step, index, 0);
             let value = match step {
-                Step::RaiseApc => {
-                    let inner = regions.spare();
-                    irql.raise_to_apc_level(|irql| self.raised(irql, inner))?;
+                Step::Lower => return Ok(()),
+                Step::Release { lock } => {
+                    if !self.release_raw(lock, irql) {
+                        return Ok(());
+                    }
                     0
                 }
-                Step::Barrier => self.barrier(irql)?,
+                Step::RaiseApc => {
+                    let inner = regions.spare();
+                    irql.raise(|irql| self.scope(irql, inner)).ok_or(Halted)??;
+                    0
+                }
+                Step::Acquire { lock } => {
+                    self.acquire(lock, irql, regions.spare())?;
+                    0
+                }
+                Step::Try {
+                    lock,
+                    to,
+                    milliseconds,
+                    length,
+                } => {
+                    let block = Self::block(index, length, 1);
+                    let inner = regions.spare();
+                    self.attempt(lock, to, milliseconds, block, irql, inner)?
+                }
+                Step::Repeat { count, length } => {
+                    self.begin(Self::block(index, length, count))?;
+                    0
+                }
+                Step::End => {
+                    self.end(index);
+                    0
+                }
+                Step::EnterCritical => self.enter(RegionKind::Critical, irql, &mut regions)?,
+                Step::EnterGuarded => self.enter(RegionKind::Guarded, irql, &mut regions)?,
+                Step::LeaveCritical => self.leave(RegionKind::Critical, &mut regions)?,
+                Step::LeaveGuarded => self.leave(RegionKind::Guarded, &mut regions)?,
+                Step::Barrier => self.barrier(irql.passive().ok_or(Halted)?)?,
                 Step::Wait { event } => self.wait(irql, event)?,
-                step => self.plain(step, irql, &mut regions)?,
+                Step::WaitFor {
+                    event,
+                    to,
+                    milliseconds,
+                } => self.wait_for(irql, event, to, milliseconds)?,
+                step => Plain {
+                    run: self.run,
+                    lane: self.lane,
+                    place: self.place(),
+                }
+                .step(step, index, irql)
+                .ok_or(Halted)?,
             };
-            self.note(irql, Kind::Done, index, value);
-        }
-        Ok(())
-    }
-
-    /// Executes the steps inside a raise, up to the one that ends it.
-    fn raised(&mut self, irql: &mut ApcLevel, slots: &mut [Slot]) -> Result<(), Halted> {
-        let mut regions = RegionStack::new(slots);
-        while let Some((index, step)) = self.take()? {
-            self.note(irql, Kind::Step, index, 0);
-            if step == Step::Lower {
-                break;
-            }
-            let value = self.plain(step, irql, &mut regions)?;
             self.note(irql, Kind::Done, index, value);
         }
         Ok(())
@@ -86,6 +157,10 @@ impl<'r> Interpreter<'r> {
         let index = self.next;
         self.next += 1;
         Ok(self.steps.get(index).map(|step| (index, *step)))
+    }
+
+    fn place(&self) -> Place {
+        Place::Lane(u8::try_from(self.lane).unwrap_or(u8::MAX))
     }
 
     fn note(&self, irql: &impl AtMostApcLevel, kind: Kind, index: usize, value: i64) {
@@ -104,78 +179,177 @@ impl<'r> Interpreter<'r> {
 
     fn answer(&self, to: u8, value: impl Into<i64>) -> i64 {
         let value = value.into();
-        self.run.set_register(self.lane, to.into(), value);
+        self.run.set_register(self.place(), to.into(), value);
         value
     }
 
-    /// A step that neither blocks nor changes the IRQL. The verifier has seen to it that each leave
-    /// meets its enter; a step that still does not fit gives the iteration up.
-    fn plain(
-        &self,
-        step: Step,
+    fn enter(
+        &mut self,
+        kind: RegionKind,
         irql: &impl AtMostApcLevel,
         regions: &mut RegionStack<'_>,
     ) -> Result<i64, Halted> {
-        let run = self.run;
-        match step {
-            Step::EnterCritical => {
-                regions
-                    .enter(RegionKind::Critical, irql)
-                    .map_err(|_| Halted)?;
-            }
-            Step::EnterGuarded => {
-                regions
-                    .enter(RegionKind::Guarded, irql)
-                    .map_err(|_| Halted)?;
-            }
-            Step::LeaveCritical | Step::LeaveGuarded => {
-                regions.leave().ok_or(Halted)?;
-            }
-            Step::ApcsDisabled { to } => return Ok(self.answer(to, apcs_disabled(irql))),
-            Step::AllApcsDisabled { to } => return Ok(self.answer(to, all_apcs_disabled(irql))),
-            Step::Irql { to } => return Ok(self.answer(to, current_irql())),
-            Step::Queue { apc, to } => {
-                let inserted = run.apcs.insert(apc.into(), irql);
-                let what = What {
-                    kind: Kind::Inserted,
-                    step: self.index(),
-                    apc,
-                    value: inserted.into(),
-                };
-                run.trace.write(self.lane, irql, what);
-                if let Some(to) = to {
-                    self.answer(to, inserted);
-                }
-                return Ok(inserted.into());
-            }
-            Step::Ran { apc, to } => return Ok(self.answer(to, run.apcs.ran(apc.into()))),
-            Step::Set { event } => {
-                run.events.get(event.into()).ok_or(Halted)?.set();
-            }
-            Step::Reset { event } => {
-                run.events.get(event.into()).ok_or(Halted)?.reset();
-            }
-            Step::Store {
-                variable,
-                from,
-                constant,
-            } => {
-                let base = from.map_or(0, |r| run.register(self.lane, r.into()));
-                let value = base.wrapping_add(constant);
-                run.set_variable(variable.into(), value);
-                return Ok(value);
-            }
-            Step::Load { variable, to } => {
-                return Ok(self.answer(to, run.variable(variable.into())));
-            }
-            Step::RaiseApc | Step::Lower | Step::Barrier | Step::Wait { .. } => return Err(Halted),
+        match &mut self.raw {
+            Some(raw) => raw.enter(kind, irql),
+            None => regions.enter(kind, irql).map_err(|_| Halted)?,
         }
         Ok(0)
     }
 
-    /// The step being executed.
-    fn index(&self) -> u32 {
-        u32::try_from(self.next.saturating_sub(1)).unwrap_or(u32::MAX)
+    /// The verifier has seen to it that each leave meets its enter; one that does not gives the
+    /// iteration up.
+    fn leave(&mut self, kind: RegionKind, regions: &mut RegionStack<'_>) -> Result<i64, Halted> {
+        let left = match &mut self.raw {
+            Some(raw) => raw.leave(kind).then_some(kind),
+            None => regions.leave(),
+        };
+        if left == Some(kind) {
+            Ok(0)
+        } else {
+            Err(Halted)
+        }
+    }
+
+    fn block(begin: usize, length: u32, rounds: u32) -> Block {
+        let first = begin.saturating_add(1);
+        Block {
+            begin: first,
+            end: first.saturating_add(length as usize),
+            left: rounds.saturating_sub(1),
+        }
+    }
+
+    fn begin(&mut self, block: Block) -> Result<(), Halted> {
+        *self.blocks.get_mut(self.open_blocks).ok_or(Halted)? = block;
+        self.open_blocks += 1;
+        Ok(())
+    }
+
+    /// At the `end` of the innermost block: another round, or past it.
+    fn end(&mut self, index: usize) {
+        let Some(top) = self.open_blocks.checked_sub(1) else {
+            return;
+        };
+        match self.blocks.get_mut(top) {
+            Some(block) if block.end == index && block.left > 0 => {
+                block.left -= 1;
+                self.next = block.begin;
+            }
+            Some(block) if block.end == index => self.open_blocks = top,
+            _ => {}
+        }
+    }
+
+    fn kind(&self, lock: u8) -> Result<LockKind, Halted> {
+        self.run
+            .program
+            .locks
+            .get(usize::from(lock))
+            .copied()
+            .ok_or(Halted)
+    }
+
+    /// In a raw lane, a mutex is released by its count. `false`: the release ends a scope.
+    fn release_raw(&mut self, lock: u8, irql: &impl AtMostApcLevel) -> bool {
+        match (&mut self.raw, self.run.program.locks.get(usize::from(lock))) {
+            (Some(raw), Some(LockKind::Mutex)) => raw.release(lock, irql),
+            _ => false,
+        }
+    }
+
+    /// Acquires a lock and executes what is inside, or notes that a raw lane owns a mutex.
+    fn acquire<L: Level>(&mut self, lock: u8, irql: &mut L, slots: &mut [Slot]) -> Ended {
+        let run = self.run;
+        match self.kind(lock)? {
+            LockKind::FastMutex => {
+                let mutex = run.locks.fast(lock).ok_or(Halted)?;
+                mutex.with(irql, |(), irql| self.scope(irql, slots))
+            }
+            LockKind::GuardedMutex => {
+                let mutex = run.locks.guarded(lock).ok_or(Halted)?;
+                mutex.with(irql, |(), irql| self.scope(irql, slots))
+            }
+            LockKind::Mutex => {
+                let deadline = run.wait_deadline_ms();
+                if self.own(lock, deadline, irql, slots, |_| Ok(()))? {
+                    Ok(())
+                } else {
+                    self.time_out(irql).map(drop)
+                }
+            }
+        }
+    }
+
+    /// Tries a lock; with it executes what is inside, without it goes past the block.
+    fn attempt<L: Level>(
+        &mut self,
+        lock: u8,
+        to: u8,
+        milliseconds: u32,
+        block: Block,
+        irql: &mut L,
+        slots: &mut [Slot],
+    ) -> Result<i64, Halted> {
+        let run = self.run;
+        // Said as soon as the lock is held: the block may ask for its own answer.
+        let entered = |this: &mut Self| {
+            this.answer(to, true);
+            this.begin(block)
+        };
+        let held = match self.kind(lock)? {
+            LockKind::FastMutex => {
+                let mutex = run.locks.fast(lock).ok_or(Halted)?;
+                mutex.try_with(irql, |(), irql| {
+                    entered(self)?;
+                    self.scope(irql, slots)
+                })
+            }
+            LockKind::GuardedMutex => {
+                let mutex = run.locks.guarded(lock).ok_or(Halted)?;
+                mutex.try_with(irql, |(), irql| {
+                    entered(self)?;
+                    self.scope(irql, slots)
+                })
+            }
+            LockKind::Mutex => {
+                let owned = self.own(lock, milliseconds, irql, slots, entered)?;
+                owned.then_some(Ok(()))
+            }
+        };
+        if let Some(ended) = held {
+            return ended.map(|()| 1);
+        }
+        self.next = block.end.saturating_add(1);
+        Ok(self.answer(to, false))
+    }
+}
+
+impl Interpreter<'_> {
+    /// Owns a mutex while `first` and what is inside are executed; in a raw lane, from here on.
+    /// `false`: it could not be had in time.
+    fn own<L: Level>(
+        &mut self,
+        lock: u8,
+        milliseconds: u32,
+        irql: &mut L,
+        slots: &mut [Slot],
+        first: impl FnOnce(&mut Self) -> Ended,
+    ) -> Result<bool, Halted> {
+        let run = self.run;
+        if let Some(raw) = &mut self.raw {
+            let owned = raw.acquire(lock, milliseconds, irql)?;
+            if owned {
+                first(self)?;
+            }
+            return Ok(owned);
+        }
+        let mutex = run.locks.mutex(lock).ok_or(Halted)?;
+        let stop = run.control.stop().ok_or(Halted)?;
+        let ended = mutex.with_timeout_or_stop(irql, milliseconds, stop, |(), irql, _| {
+            first(self)?;
+            self.scope(irql, slots)
+        });
+        owned(ended.map(|ended| ended.map(|()| true)))
     }
 
     fn barrier(&self, irql: &Passive) -> Result<i64, Halted> {
@@ -191,20 +365,54 @@ impl<'r> Interpreter<'r> {
         }
     }
 
-    fn wait(&self, irql: &Passive, event: u8) -> Result<i64, Halted> {
+    fn wait(&self, irql: &impl AtMostApcLevel, event: u8) -> Result<i64, Halted> {
+        if self.waited(irql, event, self.run.wait_deadline_ms())? {
+            Ok(0)
+        } else {
+            self.time_out(irql)
+        }
+    }
+
+    fn wait_for(
+        &self,
+        irql: &impl AtMostApcLevel,
+        event: u8,
+        to: u8,
+        milliseconds: u32,
+    ) -> Result<i64, Halted> {
+        let signaled = self.waited(irql, event, milliseconds)?;
+        Ok(self.answer(to, signaled))
+    }
+
+    /// Whether an event was signaled in time.
+    fn waited(
+        &self,
+        irql: &impl AtMostApcLevel,
+        event: u8,
+        milliseconds: u32,
+    ) -> Result<bool, Halted> {
         let event = self.run.events.get(event.into()).ok_or(Halted)?;
         let stop = self.run.control.stop().ok_or(Halted)?;
-        match wait_either(event, stop, self.run.wait_deadline_ms(), irql) {
-            Waited::First => Ok(0),
+        match wait_either(event, stop, milliseconds, irql) {
+            Waited::First => Ok(true),
             Waited::Second => Err(Halted),
-            Waited::TimedOut => self.time_out(irql),
+            Waited::TimedOut => Ok(false),
         }
     }
 
     /// A wait hit its deadline: every lane gives the iteration up.
-    fn time_out(&self, irql: &Passive) -> Result<i64, Halted> {
+    fn time_out(&self, irql: &impl AtMostApcLevel) -> Result<i64, Halted> {
         self.note(irql, Kind::TimedOut, self.next.saturating_sub(1), 0);
         self.run.iteration_timed_out();
         Err(Halted)
+    }
+}
+
+/// What came of a wait for a mutex: the result of what was done with it, or `false` for a time-out.
+pub(crate) fn owned(ended: Result<Result<bool, Halted>, NotAcquired>) -> Result<bool, Halted> {
+    match ended {
+        Ok(ended) => ended,
+        Err(NotAcquired::TimedOut) => Ok(false),
+        Err(_) => Err(Halted),
     }
 }

@@ -16,7 +16,7 @@ use crate::nt::try_lock::TryLock;
 /// What a lane's thread works with.
 pub(crate) struct Lane {
     run: Shared<Run>,
-    lane: usize,
+    index: usize,
     /// Storage for its regions; the thread alone takes it.
     slots: TryLock<Vec<Slot>>,
 }
@@ -30,7 +30,7 @@ impl Lane {
         let slots = TryLock::new(run.program.region_slots()?);
         Ok(Self {
             run: run.clone(),
-            lane,
+            index: lane,
             slots,
         })
     }
@@ -42,21 +42,21 @@ impl Lane {
             apc: NO_APC,
             value: 0,
         };
-        self.run.trace.write(self.lane, irql, what);
+        self.run.trace.write(self.index, irql, what);
     }
 
     fn iterate(&self, irql: &mut Passive, slots: &mut [Slot]) {
         let run = &*self.run;
-        run.set_baseline(self.lane, context(irql));
+        run.set_baseline(self.index, context(irql));
         run.end.meet(irql, || run.judge_baseline());
         while !run.over() {
             self.note(irql, Kind::Begin);
             // A lane that gives up has left its regions like any other, and waits for the rest.
-            let _ = Interpreter::new(run, self.lane).execute(irql, slots);
+            let _ = Interpreter::new(run, self.index).execute(irql, slots);
             if run.program.verified.queues_apcs {
                 // After this nobody inserts an APC, and every lane is where all APCs may run.
                 run.end.meet(irql, || ());
-                run.apcs.drain(self.lane, irql);
+                run.apcs.drain(self.index, irql);
             }
             self.note(irql, Kind::End);
             run.end.meet(irql, || run.finish_iteration());

@@ -6,11 +6,16 @@
 
 pub(crate) mod apcs;
 pub(crate) mod barrier;
+pub(crate) mod body;
 pub(crate) mod control;
 pub(crate) mod histogram;
 pub(crate) mod interpreter;
 pub(crate) mod lane;
+pub(crate) mod level;
+pub(crate) mod locks;
+pub(crate) mod plain;
 pub(crate) mod program;
+pub(crate) mod raw;
 pub(crate) mod runner;
 pub(crate) mod state;
 pub(crate) mod trace;

@@ -3,12 +3,20 @@
 use alloc::vec::Vec;
 
 use apclab_guards::Slot;
-use apclab_protocol::program::{Apc, Event, Observed, Program};
-use apclab_protocol::status::NtStatus;
+use apclab_protocol::program::{Apc, Event, LockKind, Observed, Place, Program};
+use apclab_protocol::status::{INSUFFICIENT_RESOURCES, NtStatus};
 use apclab_protocol::step::Step;
 use apclab_protocol::verify::Verified;
 
 use crate::nt::memory::try_vec;
+
+/// What one lane does.
+pub(crate) struct Code {
+    /// Its steps.
+    pub(crate) steps: Vec<Step>,
+    /// Whether it may leave its regions in any order.
+    pub(crate) raw: bool,
+}
 
 /// The decoded tables of a verified program. They do not change any more.
 pub(crate) struct Loaded {
@@ -18,10 +26,14 @@ pub(crate) struct Loaded {
     pub(crate) events: Vec<Event>,
     /// The APCs.
     pub(crate) apcs: Vec<Apc>,
+    /// The steps of each APC's body.
+    pub(crate) bodies: Vec<Vec<Step>>,
+    /// The locks.
+    pub(crate) locks: Vec<LockKind>,
     /// What an outcome consists of.
     pub(crate) observed: Vec<Observed>,
-    /// The steps of each lane.
-    pub(crate) lanes: Vec<Vec<Step>>,
+    /// The lanes.
+    pub(crate) lanes: Vec<Code>,
     /// What the verifier found.
     pub(crate) verified: Verified,
 }
@@ -31,7 +43,7 @@ fn table<T>(len: usize, get: impl Fn(usize) -> Option<T>) -> Result<Vec<T>, NtSt
     let mut values = Vec::new();
     values
         .try_reserve_exact(len)
-        .map_err(|_| apclab_protocol::status::INSUFFICIENT_RESOURCES)?;
+        .map_err(|_| INSUFFICIENT_RESOURCES)?;
     values.extend((0..len).map_while(get));
     Ok(values)
 }
@@ -42,14 +54,24 @@ impl Loaded {
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub(crate) fn try_new(program: &Program<'_>, verified: Verified) -> Result<Self, NtStatus> {
-        let mut lanes = try_vec(program.lanes(), |_| Vec::new())?;
-        for (lane, steps) in lanes.iter_mut().enumerate() {
-            *steps = table(program.steps(lane), |index| program.step(lane, index))?;
+        let steps = |place| table(program.len(place), |index| program.step(place, index));
+        let mut lanes = try_vec(program.lanes(), |lane| Code {
+            steps: Vec::new(),
+            raw: program.raw(lane),
+        })?;
+        for (lane, code) in (0_u8..).zip(&mut lanes) {
+            code.steps = steps(Place::Lane(lane))?;
+        }
+        let mut bodies = try_vec(program.apcs(), |_| Vec::new())?;
+        for (apc, body) in (0_u8..).zip(&mut bodies) {
+            *body = steps(Place::Body(apc))?;
         }
         Ok(Self {
             variables: table(program.variables(), |index| Some(program.initial(index)))?,
             events: table(program.events(), |index| program.event(index))?,
             apcs: table(program.apcs(), |index| program.apc(index))?,
+            bodies,
+            locks: table(program.locks(), |index| program.lock(index))?,
             observed: table(program.observed_len(), |index| program.observed(index))?,
             lanes,
             verified,

@@ -153,8 +153,8 @@ fn run_lanes(run: &Shared<Run>, irql: &Passive) -> Result<(), NtStatus> {
     // `threads`; no lane has begun.
     unsafe {
         run.apcs
-            .bind(run, |lane| held.get(lane).map_or(null_mut(), Held::object))
-    };
+            .bind(run, |lane| held.get(lane).map_or(null_mut(), Held::object));
+    }
     threads.extend(held.into_iter().filter_map(Held::run));
     drop(threads);
     Ok(())

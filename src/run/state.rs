@@ -5,16 +5,17 @@ use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering};
 
 use apclab_protocol::limits;
 use apclab_protocol::message::{Context, Ended, RunReply, RunRequest};
-use apclab_protocol::program::{EventKind, Program};
+use apclab_protocol::program::{EventKind, Place, Program};
 use apclab_protocol::status::NtStatus;
 
 use super::apcs::Apcs;
 use super::barrier::Barrier;
 use super::control::Control;
 use super::histogram::Histogram;
+use super::locks::Locks;
 use super::program::Loaded;
 use super::trace::Trace;
-use crate::nt::clock::Ticks;
+use crate::nt::clock::{self, Ticks};
 use crate::nt::event::{Events, Initial};
 use crate::nt::memory::{Shared, try_vec};
 use crate::nt::try_lock::TryLock;
@@ -37,15 +38,19 @@ pub(crate) struct Run {
     pub(crate) control: Shared<Control>,
     pub(crate) events: Events,
     pub(crate) apcs: Apcs,
+    pub(crate) locks: Locks,
     /// The program's barriers.
     pub(crate) barrier: Barrier,
     /// The end of each iteration.
     pub(crate) end: Barrier,
     pub(crate) trace: Trace,
     pub(crate) tally: TryLock<Tally>,
-    pub(crate) begun: Ticks,
+    begun: Ticks,
+    /// Ticks in a second.
+    frequency: u64,
     /// Each lane's context when its thread began, as [`Context::to_byte`].
     baseline: Vec<AtomicU8>,
+    /// Of the lanes, then of the bodies of APCs.
     registers: Vec<[AtomicI64; limits::REGISTERS]>,
     variables: Vec<AtomicI64>,
     /// This iteration is given up: a wait hit its deadline.
@@ -85,6 +90,7 @@ impl Run {
                     })
             })?,
             apcs: Apcs::try_new(&program)?,
+            locks: Locks::try_new(&program.locks)?,
             barrier: Barrier::try_new(number(lanes), processors)?,
             end: Barrier::try_new(number(lanes), processors)?,
             trace: Trace::try_new(lanes, request.trace_iteration != 0)?,
@@ -96,8 +102,11 @@ impl Run {
                 ended: Ended::Complete,
             }),
             begun: Ticks::now(),
+            frequency: clock::frequency(),
             baseline: try_vec(lanes, |_| AtomicU8::new(0))?,
-            registers: try_vec(lanes, |_| [const { AtomicI64::new(0) }; limits::REGISTERS])?,
+            registers: try_vec(lanes + program.apcs.len(), |_| {
+                [const { AtomicI64::new(0) }; limits::REGISTERS]
+            })?,
             variables: try_vec(program.variables.len(), |_| AtomicI64::new(0))?,
             timed_out: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -112,18 +121,26 @@ impl Run {
         Ok(run)
     }
 
-    /// A register of a lane.
-    pub(crate) fn register(&self, lane: usize, register: usize) -> i64 {
+    /// The registers of a lane or of a body.
+    fn registers(&self, place: Place) -> Option<&[AtomicI64; limits::REGISTERS]> {
+        let index = match place {
+            Place::Lane(lane) => lane.into(),
+            Place::Body(apc) => self.program.lanes.len() + usize::from(apc),
+        };
+        self.registers.get(index)
+    }
+
+    /// A register of a lane or of a body.
+    pub(crate) fn register(&self, place: Place, register: usize) -> i64 {
         let place = self
-            .registers
-            .get(lane)
+            .registers(place)
             .and_then(|registers| registers.get(register));
         place.map_or(0, |place| place.load(Ordering::Relaxed))
     }
 
-    /// Sets a register of a lane.
-    pub(crate) fn set_register(&self, lane: usize, register: usize, value: i64) {
-        if let Some(place) = self.registers.get(lane).and_then(|all| all.get(register)) {
+    /// Sets a register of a lane or of a body.
+    pub(crate) fn set_register(&self, place: Place, register: usize, value: i64) {
+        if let Some(place) = self.registers(place).and_then(|all| all.get(register)) {
             place.store(value, Ordering::Relaxed);
         }
     }
@@ -173,15 +190,23 @@ impl Run {
     /// How long a wait may take now, in milliseconds: its own deadline, or what is left of the
     /// run's; at least 1.
     pub(crate) fn wait_deadline_ms(&self) -> u32 {
-        let left = u64::from(self.request.deadline_ms).saturating_sub(self.begun.elapsed_ms());
+        let left = u64::from(self.request.deadline_ms).saturating_sub(self.elapsed_ms());
         self.request
             .wait_deadline_ms
             .min(u32::try_from(left).unwrap_or(u32::MAX))
             .max(1)
     }
 
+    fn elapsed_100ns(&self) -> u64 {
+        self.begun.elapsed_100ns(self.frequency)
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        self.elapsed_100ns() / 10_000
+    }
+
     fn past_deadline(&self) -> bool {
-        self.begun.elapsed_ms() >= u64::from(self.request.deadline_ms)
+        self.elapsed_ms() >= u64::from(self.request.deadline_ms)
     }
 
     /// All lanes have begun, and none has taken a step: decides whether the program can run on such
@@ -226,7 +251,7 @@ impl Run {
                     for (value, observed) in tally.outcome.iter_mut().zip(&self.program.observed) {
                         *value = Program::value_of(
                             *observed,
-                            |lane, register| self.register(lane, register),
+                            |place, register| self.register(place, register),
                             |variable| self.variable(variable),
                         );
                     }
@@ -274,7 +299,7 @@ impl Run {
             trace_records: number(self.trace.len()),
             trace_lost: self.trace.lost(),
             processors: self.processors,
-            elapsed_100ns: self.begun.elapsed_100ns(),
+            elapsed_100ns: self.elapsed_100ns(),
             baseline,
             missed_overlaps: self
                 .barrier

@@ -94,8 +94,12 @@ impl Trace {
         let Some(words) = records.words.get(place as usize) else {
             return;
         };
+        let time = match what.kind {
+            Kind::Step | Kind::KernelRoutine | Kind::NormalRoutine => Ticks::at_a_step(),
+            _ => Ticks::now(),
+        };
         let record = Record {
-            time: Ticks::now().raw(),
+            time: time.raw(),
             sequence: self.sequence.fetch_add(1, Ordering::AcqRel),
             step: what.step,
             lane: u8::try_from(lane).unwrap_or(u8::MAX),

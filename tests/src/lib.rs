@@ -3,6 +3,8 @@
 //! The tests speak to the driver in bytes of their own making and share no conversation with the
 //! client, so that they see the driver as any stranger's program would.
 
+pub mod programs;
+
 use std::path::PathBuf;
 
 use apclab_host::{Completion, File, Host, HostError, Options};

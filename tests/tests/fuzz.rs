@@ -3,12 +3,14 @@
 //! The machine checks the rest: a changed counter or IRQL at the end of a request, a leak at the end
 //! and a wrong access in between are bug checks or errors, and fail the test.
 
+use std::time::Duration;
+
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::ioctl;
-use apclab_protocol::message::RunRequest;
-use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, Observed};
+use apclab_protocol::limits;
+use apclab_protocol::message::{Reply, RunReply, RunRequest};
 use apclab_protocol::status;
-use apclab_protocol::step::Step;
+use apclab_tests::programs::program;
 use apclab_tests::{Handle, machine, request, stop};
 use proptest::prelude::*;
 
@@ -17,90 +19,6 @@ fn code() -> impl Strategy<Value = u32> {
         8 => prop::sample::select(ioctl::ALL.map(|(code, _)| code).to_vec()),
         1 => any::<u32>(),
     ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        Just(Step::EnterCritical),
-        Just(Step::LeaveCritical),
-        Just(Step::EnterGuarded),
-        Just(Step::LeaveGuarded),
-        Just(Step::RaiseApc),
-        Just(Step::Lower),
-        Just(Step::Barrier),
-        (0_u8..4).prop_map(|to| Step::ApcsDisabled { to }),
-        (0_u8..4, prop::option::of(0_u8..4)).prop_map(|(apc, to)| Step::Queue { apc, to }),
-        (0_u8..4, 0_u8..4).prop_map(|(apc, to)| Step::Ran { apc, to }),
-        (0_u8..2).prop_map(|event| Step::Set { event }),
-        (0_u8..2).prop_map(|event| Step::Reset { event }),
-        (0_u8..2).prop_map(|event| Step::Wait { event }),
-        (0_u8..2, prop::option::of(0_u8..4), -9_i64..9).prop_map(|(variable, from, constant)| {
-            Step::Store {
-                variable,
-                from,
-                constant,
-            }
-        }),
-        (0_u8..2, 0_u8..4).prop_map(|(variable, to)| Step::Load { variable, to }),
-    ]
-}
-
-/// Closes what is open, so that many of the random programs are accepted.
-fn balance(steps: Vec<Step>) -> Vec<Step> {
-    let mut open: Vec<Step> = Vec::new();
-    let mut kept = Vec::new();
-    for step in steps {
-        match step {
-            Step::EnterCritical => open.push(Step::LeaveCritical),
-            Step::EnterGuarded => open.push(Step::LeaveGuarded),
-            Step::RaiseApc | Step::Wait { .. } | Step::Barrier if open.contains(&Step::Lower) => {
-                continue;
-            }
-            Step::RaiseApc => open.push(Step::Lower),
-            Step::LeaveCritical | Step::LeaveGuarded | Step::Lower => {
-                kept.extend(open.pop());
-                continue;
-            }
-            _ => {}
-        }
-        kept.push(step);
-    }
-    kept.extend(open.into_iter().rev());
-    kept
-}
-
-fn program() -> impl Strategy<Value = ProgramBuf> {
-    (1_u8..4).prop_flat_map(|lanes| {
-        let lane = prop::collection::vec(step(), 0..14).prop_map(balance);
-        prop::collection::vec(lane, usize::from(lanes)).prop_map(move |lanes| {
-            let last = u8::try_from(lanes.len() - 1).unwrap();
-            let apc = |kind, lane| Apc { kind, lane };
-            ProgramBuf {
-                variables: vec![0, 3],
-                events: vec![
-                    Event {
-                        kind: EventKind::Notification,
-                        signaled: true,
-                    },
-                    Event {
-                        kind: EventKind::Synchronization,
-                        signaled: false,
-                    },
-                ],
-                apcs: vec![
-                    apc(ApcKind::Special, 0),
-                    apc(ApcKind::Normal, 0),
-                    apc(ApcKind::Special, last),
-                    apc(ApcKind::Normal, last),
-                ],
-                observed: vec![Observed::Register {
-                    lane: last,
-                    register: 1,
-                }],
-                lanes,
-            }
-        })
-    })
 }
 
 /// One request of a random conversation.
@@ -184,6 +102,42 @@ proptest! {
         }
         prop_assert!(handle.query().is_ok());
         drop(handle);
+        stop(host);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Whatever program was accepted, cancelling it at any moment leaves its threads as they were:
+    /// the machine looks at each when it ends.
+    #[test]
+    fn no_moment_of_cancelling_harms_a_thread(program in program(), micros in 0_u64..3000, close in any::<bool>()) {
+        let host = machine();
+        let handle = Handle::open(&host);
+        if let Ok(session) = handle.load(0, &program) {
+            let bounds = RunRequest {
+                iterations: limits::ITERATIONS,
+                deadline_ms: limits::RUN_DEADLINE_MS,
+                wait_deadline_ms: limits::WAIT_DEADLINE_MS,
+                trace_iteration: 1,
+            };
+            let input = request(session, &bounds.encode());
+            let pending = handle.file.ioctl_async(ioctl::RUN, input, RunReply::SIZE).unwrap();
+            std::thread::sleep(Duration::from_micros(micros));
+            let still_open = if close {
+                handle.file.close().unwrap();
+                None
+            } else {
+                pending.cancel().unwrap();
+                Some(handle)
+            };
+            let (completion, _) = pending.wait(Duration::from_secs(20)).unwrap();
+            prop_assert_eq!(completion.status, status::CANCELLED);
+            drop(still_open);
+        } else {
+            drop(handle);
+        }
         stop(host);
     }
 }

@@ -301,6 +301,7 @@ fn values_begin_anew_in_every_iteration() {
             Step::Queue { apc: 0, to: None },
             Step::Ran { apc: 0, to: 1 },
         ]],
+        ..ProgramBuf::default()
     };
     assert_eq!(outcomes(&program, 100), [(vec![5, 1, 6], 100)]);
 }

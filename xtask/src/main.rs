@@ -9,6 +9,7 @@ mod driver;
 mod image;
 #[cfg(test)]
 mod inf;
+mod mutants;
 mod reproducible;
 mod run;
 mod setup;
@@ -41,6 +42,8 @@ enum Task {
     Run(run::Options),
     /// Build and test everything
     Test(test::Options),
+    /// Show which litmus test notices when the model gets a fact wrong
+    Mutants(mutants::Options),
     /// Measure the time to the first verdict, and iterations per second
     Bench(bench::Options),
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Driver(options) => driver::run(options),
         Task::Run(options) => run::run(options),
         Task::Test(options) => test::run(&options),
+        Task::Mutants(options) => mutants::run(&options),
         Task::Bench(options) => bench::run(options),
     };
     match done {

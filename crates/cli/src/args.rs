@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use apclab_client::RunOptions;
+use apclab_client::exploration::Baseline;
 use apclab_protocol::limits;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -23,6 +24,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run litmus tests and judge what they do
     Run(RunArgs),
+    /// Let the model list all outcomes, deadlocks and bug checks of a test
+    Explore(ExploreArgs),
+    /// Draw one run of a test as swim lanes
+    Trace(TraceArgs),
     /// Measure which APC runs where, next to what the documentation says
     Matrix(MatrixArgs),
     /// Say what the target is
@@ -44,6 +49,19 @@ pub(crate) enum Format {
     Json,
 }
 
+/// How `run` reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunFormat {
+    /// Histograms as litmus7 prints them, and a summary
+    Text,
+    /// One document
+    Json,
+    /// JUnit's XML, for build servers
+    Junit,
+    /// One page: source, histogram and trace of each test side by side
+    Html,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
     /// What runs the programs
@@ -55,9 +73,26 @@ pub(crate) struct TargetArgs {
     /// Behave as a kernel that does not offer KeInitializeApc and KeInsertQueueApc
     #[arg(long)]
     pub(crate) without_apc_routines: bool,
-    /// How to report
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
+    /// The APC-disable counters that threads begin with, as KERNEL,SPECIAL: -1,0 is inside a critical
+    /// region, 0,-1 inside a guarded one
+    #[arg(
+        long,
+        value_name = "KERNEL,SPECIAL",
+        default_value = "0,0",
+        allow_hyphen_values = true,
+        value_parser = baseline
+    )]
+    pub(crate) baseline: Baseline,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// When a test ends at the latest: 500ms, 30s, 2m
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = run_deadline)]
+    pub(crate) deadline: Duration,
+    /// When a wait inside an iteration gives up
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = wait_deadline)]
+    pub(crate) wait_deadline: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -65,12 +100,8 @@ pub(crate) struct LimitArgs {
     /// Iterations of each test [default: 1000; the model: all outcomes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::ITERATIONS)))]
     pub(crate) iterations: Option<u32>,
-    /// When a test ends at the latest: 500ms, 30s, 2m
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = run_deadline)]
-    pub(crate) deadline: Duration,
-    /// When a wait inside an iteration gives up
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = wait_deadline)]
-    pub(crate) wait_deadline: Duration,
+    #[command(flatten)]
+    pub(crate) waits: WaitArgs,
     /// Seed of the model's random paths
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
@@ -81,8 +112,8 @@ impl LimitArgs {
         let default = RunOptions::default();
         RunOptions {
             iterations: self.iterations.unwrap_or(default.iterations),
-            deadline: self.deadline,
-            wait_deadline: self.wait_deadline,
+            deadline: self.waits.deadline,
+            wait_deadline: self.waits.wait_deadline,
             seed: self.seed,
             ..default
         }
@@ -98,6 +129,123 @@ pub(crate) struct RunArgs {
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    /// How the host's threads take turns: random:SEED runs one iteration for each seed from SEED on,
+    /// all runs one for every schedule that there is. The machine is deterministic then, and the same
+    /// seed gives the same run
+    #[arg(long, value_name = "random:SEED|all", value_parser = schedule)]
+    pub(crate) schedule: Option<Schedule>,
+    /// How many schedules --schedule all tries at the most
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) schedules: u64,
+    /// Make the driver's Nth call that can fail do so, counted from 0 in a machine for each test
+    #[arg(long, value_name = "N", conflicts_with_all = ["fail_each", "schedule"])]
+    pub(crate) fail: Option<u64>,
+    /// Make each of the driver's calls that can fail do so, one in each machine
+    #[arg(long, conflicts_with = "schedule")]
+    pub(crate) fail_each: bool,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: RunFormat,
+}
+
+/// How the host's threads take turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Schedule {
+    Random(u64),
+    All,
+}
+
+fn schedule(text: &str) -> Result<Schedule, String> {
+    if text == "all" {
+        return Ok(Schedule::All);
+    }
+    let seed = text
+        .strip_prefix("random:")
+        .and_then(|seed| seed.parse().ok());
+    seed.map(Schedule::Random)
+        .ok_or_else(|| "a schedule is `all`, or `random:` with a number behind it".to_owned())
+}
+
+/// Two counters. A positive one would say that a region was left too often.
+fn baseline(text: &str) -> Result<Baseline, String> {
+    let counter = |text: &str| text.trim().parse::<i16>().ok().filter(|count| *count <= 0);
+    text.split_once(',')
+        .and_then(|(kernel, special)| Some((counter(kernel)?, counter(special)?)))
+        .map(|(kernel, special)| Baseline { kernel, special })
+        .ok_or_else(|| "it must be two numbers from -32768 to 0, as in -1,0".to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExploreArgs {
+    /// A litmus test
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The APC-disable counters that lanes begin with, as KERNEL,SPECIAL
+    #[arg(
+        long,
+        value_name = "KERNEL,SPECIAL",
+        default_value = "0,0",
+        allow_hyphen_values = true,
+        value_parser = baseline
+    )]
+    pub(crate) baseline: Baseline,
+    /// Which kernel the model is
+    #[arg(long, value_enum, default_value = "documented")]
+    pub(crate) profile: Profile,
+    /// Leave the paths out
+    #[arg(long)]
+    pub(crate) no_witnesses: bool,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// Which kernel the model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    /// What Microsoft's pages promise, and no more
+    Documented,
+    /// What open re-implementations of NT 5.2 do
+    Nt52,
+}
+
+impl Profile {
+    /// The model's profile.
+    pub(crate) const fn of_the_model(self) -> apclab_client::exploration::Profile {
+        match self {
+            Self::Documented => apclab_client::exploration::Profile::Documented,
+            Self::Nt52 => apclab_client::exploration::Profile::Nt52,
+        }
+    }
+
+    /// Its name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Documented => "documented",
+            Self::Nt52 => "nt52",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    /// A litmus test
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Where the picture goes; without it the trace is printed
+    #[arg(long, value_name = "OUT")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Which iteration; on the model, which of the outcomes that `explore` lists [default: 1; the
+    /// model: the first outcome that the condition looks for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::ITERATIONS)))]
+    pub(crate) iteration: Option<u32>,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) waits: WaitArgs,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -106,12 +254,18 @@ pub(crate) struct MatrixArgs {
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct InfoArgs {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
 }
 
 fn run_deadline(text: &str) -> Result<Duration, String> {
@@ -150,6 +304,21 @@ mod tests {
     #[test]
     fn the_grammar_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn schedules_and_baselines_are_spelt_so() {
+        assert_eq!(schedule("random:7"), Ok(Schedule::Random(7)));
+        assert_eq!(schedule("all"), Ok(Schedule::All));
+        assert!(schedule("random:").is_err() && schedule("7").is_err());
+        let inside = Baseline {
+            kernel: -1,
+            special: 0,
+        };
+        assert_eq!(baseline("-1,0"), Ok(inside));
+        for wrong in ["1,0", "0", "0,0,0", "-40000,0", "a,b"] {
+            assert!(baseline(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

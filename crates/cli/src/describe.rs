@@ -1,9 +1,11 @@
 //! Problems and notes as sentences.
 
+use apclab_client::RunOutcome;
 use apclab_litmus::Test;
 use apclab_protocol::verify::Refusal;
 
 use crate::histogram;
+use crate::input::Input;
 use crate::verdict::{Note, Obstacle, Problem};
 
 /// Outcomes that are listed one by one; more are counted.
@@ -29,23 +31,26 @@ fn outcomes(test: &Test, outcomes: &[Vec<i64>]) -> String {
     listed.join(" | ")
 }
 
-/// A refusal in words: `left-open in lane B at step 4 (file:line:column)`.
+/// A refusal in words: `left-open at B step 4 (file:line:column)`.
 pub(crate) fn refusal(test: &Test, refusal: &Refusal) -> String {
-    let (lane, step) = (refusal.lane as usize, refusal.step as usize);
-    let name = test.names.lanes.get(lane);
-    let lane_name = name.map_or_else(|| format!("?{lane}"), Clone::clone);
-    let steps = test.program.lanes.get(lane).map_or(0, Vec::len);
-    let step_name = if step < steps {
-        format!("step {}", step + 1)
-    } else {
-        "its end".to_owned()
-    };
+    let (place, step) = (refusal.place, refusal.step as usize);
     format!(
-        "{} in lane {lane_name} at {step_name} ({}:{})",
-        refusal.reason.name(),
+        "{} ({}:{})",
+        test.describe_refusal(refusal.reason, place, step),
         test.file,
-        test.place_of(lane, step)
+        test.place_of(place, step)
     )
+}
+
+/// Why a test has no result.
+pub(crate) fn not_run(input: &Input, outcome: &RunOutcome) -> String {
+    let test = &input.test;
+    match outcome {
+        RunOutcome::Ran(_) => format!("{} ran", test.name),
+        RunOutcome::Refused(refusal) => test.render_refusal(refusal, &input.source),
+        RunOutcome::BaselineDisabled(_) => note(test, &Note::NotRunnable(Obstacle::Baseline)),
+        RunOutcome::Malformed(malformed) => problem(test, &Problem::Malformed(*malformed)),
+    }
 }
 
 pub(crate) fn problem(test: &Test, problem: &Problem) -> String {
@@ -110,6 +115,16 @@ pub(crate) fn note(test: &Test, note: &Note) -> String {
             outcomes(test, list)
         ),
         Note::NotCompared(why) => format!("not compared with the model: {why}"),
+        Note::Seeds(seeds) => {
+            let names = observed_names(test);
+            let each = seeds.iter().map(|(outcome, seed)| {
+                let state = histogram::state(&names, outcome);
+                format!("{state} again with --schedule random:{seed} --iterations 1")
+            });
+            each.collect::<Vec<_>>().join("\n")
+        }
+        Note::Schedules(tried, true) => format!("all {tried} schedules"),
+        Note::Schedules(tried, false) => format!("{tried} schedules, which are not all"),
         Note::NotRunnable(Obstacle::NoApcRoutines) => {
             "not runnable here: this kernel does not offer the routines that queue APCs".to_owned()
         }

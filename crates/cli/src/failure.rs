@@ -18,14 +18,18 @@ pub(crate) enum Failure {
     Input(Vec<String>),
     /// The target gave no answer.
     Target(TargetError),
+    /// The test does not run on the target, so that there is nothing to show.
+    NotTraced(String),
+    /// The report could not be made.
+    Report(String),
 }
 
 impl Failure {
-    pub(crate) const fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Input(_) => BAD_INPUT,
             Self::Target(error) if error.is_unavailable() => NOT_AVAILABLE,
-            Self::Target(_) => FAILED,
+            Self::Target(_) | Self::NotTraced(_) | Self::Report(_) => FAILED,
         }
     }
 
@@ -33,6 +37,7 @@ impl Failure {
         match self {
             Self::Input(messages) => messages.clone(),
             Self::Target(error) => vec![format!("error: {error}")],
+            Self::NotTraced(why) | Self::Report(why) => vec![format!("error: {why}")],
         }
     }
 }

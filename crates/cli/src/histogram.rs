@@ -39,11 +39,20 @@ impl Counts {
     }
 
     /// Iterations for and against the condition.
-    const fn witnesses(self, quantifier: Quantifier) -> (u64, u64) {
+    pub(crate) const fn witnesses(self, quantifier: Quantifier) -> (u64, u64) {
         match quantifier {
             Quantifier::Forall | Quantifier::Exists => (self.satisfying, self.violating),
             Quantifier::NotExists => (self.violating, self.satisfying),
         }
+    }
+
+    /// How often the formula held: `Observation name Sometimes 1 3`.
+    pub(crate) fn observation_line(self, name: &str) -> String {
+        let (satisfying, violating) = (self.satisfying, self.violating);
+        format!(
+            "Observation {name} {} {satisfying} {violating}",
+            self.observation()
+        )
     }
 
     const fn observation(self) -> &'static str {
@@ -107,12 +116,7 @@ pub(crate) fn text(
         "Witnesses".to_owned(),
         format!("Positive: {positive}, Negative: {negative}"),
         format!("Condition {condition} is {not}validated"),
-        format!(
-            "Observation {name} {} {} {}",
-            counts.observation(),
-            counts.satisfying,
-            counts.violating
-        ),
+        counts.observation_line(name),
         format!("Time {name} {:.2}", elapsed.as_secs_f64()),
         String::new(),
     ]);

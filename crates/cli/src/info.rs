@@ -31,7 +31,7 @@ pub(crate) fn run(args: &InfoArgs, out: &mut Out) -> Result<u8, Failure> {
     let ended = target.finish();
     let baseline = measured.as_ref().ok().copied().flatten();
     let ended = measured.and(ended);
-    match args.target.format {
+    match args.format {
         Format::Text => text(target.name(), &info, baseline, out),
         Format::Json => {
             let report = TargetReport::of(target.name(), &info);

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use apclab_litmus::Test;
+use apclab_protocol::program::Place;
 
 use crate::failure::Failure;
 
@@ -15,6 +16,64 @@ const EXTENSION: &str = "litmus";
 pub(crate) struct Input {
     pub(crate) test: Test,
     pub(crate) source: String,
+}
+
+/// The text of every step of a test, as its file has it.
+pub(crate) struct StepTexts {
+    lanes: Vec<Vec<String>>,
+    bodies: Vec<Vec<String>>,
+}
+
+impl StepTexts {
+    /// The text of a step.
+    pub(crate) fn get(&self, place: Place, step: usize) -> &str {
+        let steps = match place {
+            Place::Lane(lane) => self.lanes.get(usize::from(lane)),
+            Place::Body(apc) => self.bodies.get(usize::from(apc)),
+        };
+        let text = steps.and_then(|steps| steps.get(step));
+        text.map_or("?", String::as_str)
+    }
+}
+
+impl Input {
+    pub(crate) fn step_texts(&self) -> StepTexts {
+        let program = &self.test.program;
+        let lanes = (0_u8..).take(program.lanes.len()).map(Place::Lane);
+        let bodies = (0_u8..).take(program.apcs.len()).map(Place::Body);
+        let of_place = |place| {
+            let steps = 0..self.test.steps(place).len();
+            steps.map(|step| self.step_text(place, step)).collect()
+        };
+        StepTexts {
+            lanes: lanes.map(of_place).collect(),
+            bodies: bodies.map(of_place).collect(),
+        }
+    }
+
+    fn step_text(&self, place: Place, step: usize) -> String {
+        let place = self.test.place_of(place, step);
+        let line = self.source.lines().nth(place.line - 1).unwrap_or_default();
+        step_text(line, place.column)
+    }
+}
+
+/// The step that begins in a column of a line, counted from 1: what is left of the line, its comment
+/// and surplus blanks apart.
+fn step_text(line: &str, column: usize) -> String {
+    let rest: String = line.chars().skip(column.saturating_sub(1)).collect();
+    let ends = [rest.find('#'), rest.find("(*")];
+    let end = ends.into_iter().flatten().min().unwrap_or(rest.len());
+    let words: Vec<&str> = rest[..end].split_whitespace().collect();
+    words.join(" ")
+}
+
+/// Reads the one test that a path names.
+///
+/// # Errors
+/// [`Failure::Input`] with what is wrong with it.
+pub(crate) fn read_one(path: &Path) -> Result<Input, Failure> {
+    parse(path).map_err(|error| Failure::Input(vec![error]))
 }
 
 /// Reads all tests that the paths name: files as they are, folders with all `*.litmus` files in them
@@ -100,4 +159,17 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_ends_with_its_line_or_its_comment() {
+        assert_eq!(step_text("  enter critical", 3), "enter critical");
+        assert_eq!(step_text("\tran  n -> r1 # why", 2), "ran n -> r1");
+        assert_eq!(step_text("  load x->r1(* why *)", 3), "load x->r1");
+        assert_eq!(step_text("", 1), "");
+    }
 }

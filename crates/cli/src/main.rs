@@ -5,6 +5,7 @@
 
 mod args;
 mod describe;
+mod explore;
 mod failure;
 mod histogram;
 mod info;
@@ -15,6 +16,7 @@ mod report;
 mod run;
 mod table;
 mod target;
+mod trace;
 mod verdict;
 
 use std::io::Write;
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
     let mut out = Out::new();
     let done = match &cli.command {
         Command::Run(args) => run::run(args, &mut out),
+        Command::Explore(args) => explore::run(args, &mut out),
+        Command::Trace(args) => trace::run(args, &mut out),
         Command::Matrix(args) => matrix::run(args, &mut out),
         Command::Info(args) => info::run(args, &mut out),
     };

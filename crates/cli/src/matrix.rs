@@ -89,7 +89,7 @@ pub(crate) fn run(args: &MatrixArgs, out: &mut Out) -> Result<u8, Failure> {
     } else {
         failure::FAILED
     };
-    match args.target.format {
+    match args.format {
         Format::Text => {
             text(target.name(), &matrix, differing_cells, out);
             ended?;

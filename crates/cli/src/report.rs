@@ -1,14 +1,19 @@
 //! The JSON document of every command. It says what it is: schema and version come first.
 
+mod records;
+
 use apclab_client::target::DriverInfo;
 use apclab_client::{Info, Prediction, RunOutcome, RunResult};
 use apclab_litmus::{Condition, Expectation, Test};
 use apclab_protocol::message::{Context, Limits, routines};
-use apclab_protocol::verify::Refusal;
+use apclab_protocol::program::Place;
+use apclab_protocol::verify::{Reason, Refusal};
 use serde::Serialize;
 
 use crate::describe;
 use crate::run::Record;
+
+pub(crate) use records::{RecordReport, TraceBody};
 
 /// Version of the schema. It grows with every change that a reader could stumble over.
 const SCHEMA_VERSION: u32 = 1;
@@ -177,6 +182,7 @@ pub(crate) struct TestReport {
     file: String,
     description: String,
     shows: Vec<String>,
+    tags: Vec<String>,
     expectation: ExpectationReport,
     verdict: &'static str,
     problems: Vec<String>,
@@ -201,6 +207,7 @@ impl TestReport {
             file: test.file.clone(),
             description: test.description.clone(),
             shows: test.shows.clone(),
+            tags: test.tags.clone(),
             expectation: ExpectationReport::of(test),
             verdict: judgement.verdict.name(),
             problems: problems.map(|p| describe::problem(test, p)).collect(),
@@ -230,33 +237,44 @@ impl ExpectationReport {
             Expectation::Condition(condition) => Self::Condition {
                 text: condition.to_string(),
             },
-            Expectation::Refused { reason, lane, step } => Self::Refused(RefusalReport {
-                reason: reason.name(),
-                lane: *lane,
-                step: *step,
-                place: test.place_of(*lane, *step).to_string(),
-            }),
+            Expectation::Refused {
+                reason,
+                place,
+                step,
+            } => Self::Refused(RefusalReport::at(test, *reason, *place, *step)),
         }
     }
 }
 
-/// A refusal; lane and step are counted from 0, the place is line and column from 1.
+/// A refusal. The lane, or the APC whose body it is, and the step are counted from 0; the place is
+/// line and column from 1.
 #[derive(Serialize)]
 struct RefusalReport {
     reason: &'static str,
-    lane: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lane: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_of_apc: Option<u8>,
     step: usize,
     place: String,
 }
 
 impl RefusalReport {
     fn of(test: &Test, refusal: &Refusal) -> Self {
-        let (lane, step) = (refusal.lane as usize, refusal.step as usize);
+        Self::at(test, refusal.reason, refusal.place, refusal.step as usize)
+    }
+
+    fn at(test: &Test, reason: Reason, place: Place, step: usize) -> Self {
+        let (lane, body_of_apc) = match place {
+            Place::Lane(lane) => (Some(lane), None),
+            Place::Body(apc) => (None, Some(apc)),
+        };
         Self {
-            reason: refusal.reason.name(),
+            reason: reason.name(),
             lane,
+            body_of_apc,
             step,
-            place: test.place_of(lane, step).to_string(),
+            place: test.place_of(place, step).to_string(),
         }
     }
 }
@@ -276,6 +294,9 @@ struct ResultReport {
     bug_checks: Vec<String>,
     seconds: f64,
     baseline: Vec<ContextReport>,
+    /// Whether every schedule was tried, for a run that had schedules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    every_schedule: Option<bool>,
 }
 
 /// One state, whether it satisfies the condition's formula, and whether the profiles have it.
@@ -286,6 +307,9 @@ struct StateReport {
     satisfies: Option<bool>,
     documented: Option<bool>,
     nt52: Option<bool>,
+    /// The first seed that showed it, where schedules have seeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
 }
 
 impl ResultReport {
@@ -294,12 +318,14 @@ impl ResultReport {
             Expectation::Condition(condition) => Some(condition),
             Expectation::Refused { .. } => None,
         };
+        let scheduled = result.schedules.as_ref();
         let state = |(values, count): &(Vec<i64>, u64)| StateReport {
             values: values.clone(),
             count: *count,
             satisfies: condition.map(|condition| condition.holds_for(values)),
             documented: prediction.map(|known| known.documented.contains(values)),
             nt52: prediction.map(|known| known.nt52.contains(values)),
+            seed: scheduled.and_then(|scheduled| scheduled.seeds.get(values).copied()),
         };
         Self {
             observed: describe::observed_names(test),
@@ -313,6 +339,7 @@ impl ResultReport {
             deadlocks: result.deadlocks,
             bug_checks: result.bug_checks.clone(),
             seconds: result.elapsed.as_secs_f64(),
+            every_schedule: scheduled.map(|scheduled| scheduled.complete),
             baseline: result
                 .baseline
                 .iter()

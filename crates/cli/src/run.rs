@@ -1,19 +1,24 @@
 //! `apclab run`: runs litmus tests and judges what they do.
 
-use std::time::Duration;
+mod faults;
+mod html;
+mod junit;
+mod progress;
+mod text;
 
 use apclab_client::model::Mode;
+use apclab_client::schedules::Schedules;
 use apclab_client::{Prediction, RunOptions, RunOutcome, RunResult, Target, TargetError};
-use apclab_litmus::{Expectation, Test};
+use apclab_litmus::Test;
 use apclab_protocol::message::Context;
 
-use crate::args::{Format, RunArgs};
+use crate::args::{On, RunArgs, RunFormat, Schedule};
 use crate::failure::{self, Failure};
 use crate::input::{self, Input};
 use crate::out::Out;
 use crate::report::{Document, RunBody, TargetReport, TestReport};
-use crate::verdict::{Judgement, Problem, Verdict, judge};
-use crate::{describe, histogram, table, target};
+use crate::target;
+use crate::verdict::{Judgement, Verdict, judge};
 
 /// A test, what came of it and what to think of that.
 pub(crate) struct Record<'a> {
@@ -48,60 +53,79 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
         None => Mode::Exhaustive,
         Some(_) => Mode::Sampling,
     };
-    let mut target = target::open(&args.target, mode)?;
+    if args.fail.is_some() || args.fail_each {
+        return faults::run(args, &inputs, out);
+    }
+    let mut target = open(args, mode)?;
     let info = target.info()?;
-    let options = args.limits.options();
-    let text = args.target.format == Format::Text;
+    let options = RunOptions {
+        trace_iteration: (args.format == RunFormat::Html).then_some(1),
+        ..args.limits.options()
+    };
+    let bar = progress::bar(inputs.len());
     let mut records = Vec::new();
     for input in &inputs {
+        bar.set_message(input.test.name.clone());
         let record = run_one(target.as_mut(), input, &options)?;
-        if text {
-            print(&record, out);
-            out.flush();
+        if args.format == RunFormat::Text {
+            bar.suspend(|| {
+                text::print(&record, out);
+                out.flush();
+            });
         }
         records.push(record);
+        bar.inc(1);
     }
-    let ended = target.finish();
-    let count = |verdict| {
-        let same = |record: &&Record<'_>| record.judgement.verdict == verdict;
-        records.iter().filter(same).count()
-    };
-    let code = if ended.is_ok() && count(Verdict::Failed) == 0 {
+    bar.finish_and_clear();
+    let error = target.finish().err().map(|error| error.to_string());
+    let failed = |record: &Record<'_>| record.judgement.verdict == Verdict::Failed;
+    let code = if error.is_none() && !records.iter().any(failed) {
         failure::OK
     } else {
         failure::FAILED
     };
-    if text {
-        summary(&records, out);
-        let verdicts = [
-            Verdict::Ok,
-            Verdict::NotObserved,
-            Verdict::NotRunnable,
-            Verdict::Failed,
-        ];
-        let counted: Vec<String> = verdicts
-            .into_iter()
-            .filter(|verdict| *verdict == Verdict::Ok || count(*verdict) > 0)
-            .map(|verdict| format!("{} {}", count(verdict), out.verdict(verdict)))
-            .collect();
-        let (all, name) = (records.len(), target.name());
-        out.line(&format!("{all} tests on {name}: {}", counted.join(", ")));
-        if let Err(error) = ended {
-            out.line(&format!("{}: {error}", out.verdict(Verdict::Failed)));
+    let name = target.name();
+    match args.format {
+        RunFormat::Text => {
+            text::summary(&records, out);
+            text::total(&records, name, error.as_deref(), out);
         }
-    } else {
-        let tests = records.iter().map(TestReport::of).collect();
-        let report = TargetReport::of(target.name(), &info);
-        let error = ended.err().map(|error| error.to_string());
-        out.json(&Document::new(
-            "run",
-            report,
-            code,
-            error,
-            RunBody { tests },
-        ));
+        RunFormat::Json => {
+            let tests = records.iter().map(TestReport::of).collect();
+            let report = TargetReport::of(name, &info);
+            let body = RunBody { tests };
+            out.json(&Document::new("run", report, code, error, body));
+        }
+        RunFormat::Junit => {
+            let report = junit::report(&records, name, error.as_deref());
+            out.text(&report.map_err(|why| Failure::Report(why.to_string()))?);
+        }
+        RunFormat::Html => {
+            out.text(&html::page(
+                &records,
+                name,
+                &info.description,
+                error.as_deref(),
+            ));
+        }
     }
     Ok(code)
+}
+
+/// Opens the target with the schedules that are asked for.
+fn open(args: &RunArgs, mode: Mode) -> Result<Box<dyn Target>, Failure> {
+    let schedules = match args.schedule {
+        None => return Ok(target::open(&args.target, mode)?),
+        Some(Schedule::Random(seed)) => Schedules::Random(seed),
+        Some(Schedule::All) => Schedules::All(args.schedules),
+    };
+    if args.target.on != On::Host {
+        return Err(Failure::Input(vec![
+            "error: only --on host has schedules; the model takes every path".to_owned(),
+        ]));
+    }
+    let host = target::host(&args.target)?;
+    Ok(Box::new(host.with_schedules(schedules)))
 }
 
 /// Runs and judges one test. A target that answers no more is a failure of the test.
@@ -143,77 +167,4 @@ fn run_one<'a>(
 
 fn predict(test: &Test, baseline: &[Context]) -> Result<Prediction, TargetError> {
     Prediction::of(&test.program, baseline)
-}
-
-/// Prints one test: the histogram in litmus7's format, then what is to be said about it.
-fn print(record: &Record<'_>, out: &mut Out) {
-    let test = record.test();
-    let names = describe::observed_names(test);
-    let name = &test.name;
-    match (&test.expectation, record.result()) {
-        (Expectation::Condition(condition), Some(result)) => {
-            let states = &result.histogram;
-            out.text(&histogram::text(
-                name,
-                condition,
-                &names,
-                states,
-                result.elapsed,
-            ));
-        }
-        (Expectation::Condition(condition), None) => {
-            out.line(&format!(
-                "Test {name} {}",
-                histogram::kind(condition.quantifier)
-            ));
-        }
-        (Expectation::Refused { .. }, _) => out.line(&format!("Test {name} Refused")),
-    }
-    if let Some(RunOutcome::Refused(refusal)) = &record.outcome {
-        if record.judgement.verdict == Verdict::Ok {
-            out.line(&describe::refusal(test, refusal));
-        } else {
-            out.line(&test.render_refusal(refusal, &record.input.source));
-        }
-    }
-    for problem in &record.judgement.problems {
-        // The text of litmus7 has said so.
-        if *problem != Problem::Violated {
-            out.line(&describe::problem(test, problem));
-        }
-    }
-    for note in &record.judgement.notes {
-        out.line(&describe::note(test, note));
-    }
-    let verdict = out.verdict(record.judgement.verdict);
-    out.line(&format!("Verdict {name} {verdict}\n"));
-}
-
-/// Prints the table of all tests.
-fn summary(records: &[Record<'_>], out: &mut Out) {
-    let mut rows = table::Table::new(out, &["test", "states", "iterations", "time", "verdict"]);
-    for record in records {
-        let result = record.result();
-        let cell = |of: &dyn Fn(&RunResult) -> String| result.map_or_else(String::new, of);
-        rows.row([
-            record.test().name.clone(),
-            cell(&|result| result.histogram.len().to_string()),
-            cell(&iterations),
-            cell(&|result| seconds(result.elapsed)),
-            record.judgement.verdict.name().to_owned(),
-        ]);
-    }
-    out.line(&rows.to_string());
-}
-
-fn iterations(result: &RunResult) -> String {
-    if result.exhaustive {
-        "all".to_owned()
-    } else {
-        result.iterations.to_string()
-    }
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{:.3} s", time.as_secs_f64())
 }

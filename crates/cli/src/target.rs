@@ -11,13 +11,21 @@ use crate::args::{On, TargetArgs};
 /// [`TargetError::NotAvailable`], with what to do about it.
 pub(crate) fn open(args: &TargetArgs, mode: Mode) -> Result<Box<dyn Target>, TargetError> {
     match args.on {
-        On::Model => {
-            let model = ModelTarget::new(mode).with_apc_routines(!args.without_apc_routines);
-            Ok(Box::new(model))
-        }
-        On::Host => {
-            let host = HostTarget::new(args.driver.as_deref())?;
-            Ok(Box::new(host.with_apc_routines(!args.without_apc_routines)))
-        }
+        On::Model => Ok(Box::new(
+            ModelTarget::new(mode)
+                .with_apc_routines(!args.without_apc_routines)
+                .with_baseline(args.baseline),
+        )),
+        On::Host => Ok(Box::new(host(args)?)),
     }
+}
+
+/// The host.
+///
+/// # Errors
+/// [`TargetError::NotAvailable`], with what to do about it.
+pub(crate) fn host(args: &TargetArgs) -> Result<HostTarget, TargetError> {
+    Ok(HostTarget::new(args.driver.as_deref())?
+        .with_apc_routines(!args.without_apc_routines)
+        .with_baseline(args.baseline))
 }

@@ -23,6 +23,9 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Ok, Self::NotObserved, Self::NotRunnable, Self::Failed];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -80,6 +83,10 @@ pub(crate) enum Note {
     DiffersFromNt52(Vec<Vec<i64>>),
     /// The model could not say what is allowed.
     NotCompared(String),
+    /// Outcomes that should not be, each with a seed whose schedule shows it.
+    Seeds(Vec<(Vec<i64>, u64)>),
+    /// How many schedules were tried, and whether these were all.
+    Schedules(u32, bool),
     /// Why the target cannot run the test.
     NotRunnable(Obstacle),
 }
@@ -147,8 +154,12 @@ pub(crate) fn judge(
     };
     let wanted = match expectation {
         Expectation::Condition(_) => None,
-        Expectation::Refused { reason, lane, step } => Some(Refusal {
-            lane: u32::try_from(*lane).unwrap_or(u32::MAX),
+        Expectation::Refused {
+            reason,
+            place,
+            step,
+        } => Some(Refusal {
+            place: *place,
             step: u32::try_from(*step).unwrap_or(u32::MAX),
             reason: *reason,
         }),
@@ -223,6 +234,27 @@ fn judge_run(
     }
     if result.overflow > 0 {
         notes.push(Note::Overflow(result.overflow));
+    }
+    if let Some(scheduled) = &result.schedules {
+        if scheduled.seeds.is_empty() {
+            notes.push(Note::Schedules(result.iterations, scheduled.complete));
+        }
+        let wrong = |outcome: &Vec<i64>| {
+            let looked_for = condition.holds_for(outcome);
+            let violates = match condition.quantifier {
+                Quantifier::Forall => !looked_for,
+                Quantifier::NotExists => looked_for,
+                Quantifier::Exists => false,
+            };
+            violates || prediction.is_ok_and(|known| !known.documented.contains(outcome))
+        };
+        let seeds = scheduled.seeds.iter().filter(|(outcome, _)| wrong(outcome));
+        let seeds: Vec<_> = seeds
+            .map(|(outcome, seed)| (outcome.clone(), *seed))
+            .collect();
+        if !seeds.is_empty() {
+            notes.push(Note::Seeds(seeds));
+        }
     }
     let otherwise = if validated {
         Verdict::Ok

@@ -162,16 +162,16 @@ fn refusals_are_compared_with_the_expected_one() {
     folder
         .apclab(&["run", "--on", "model", "a-right.litmus"])
         .exits(0)
-        .says("Test open Refused\nleft-open in lane A at its end (a-right.litmus:4:17)\n");
+        .says("Test open Refused\nleft-open at A end (a-right.litmus:4:17)\n");
     folder
         .apclab(&["run", "--on", "model", "b-step.litmus"])
         .exits(1)
-        .says("the lane ends with this scope still open")
-        .says("expected was left-open in lane A at step 1 (b-step.litmus:4:3)\n");
+        .says("the steps end with this scope still open")
+        .says("expected was left-open at A step 1 (b-step.litmus:4:3)\n");
     folder
         .apclab(&["run", "--on", "model", "c-runs.litmus"])
         .exits(1)
-        .says("it ran; expected was a refusal: left-open in lane A");
+        .says("it ran; expected was a refusal: left-open at A");
 }
 
 #[test]
@@ -381,5 +381,224 @@ fn a_reader_who_has_gone_changes_no_exit_code() {
         let answer = Answer::of(&output);
         answer.exits(code);
         assert_eq!(answer.stderr, "");
+    }
+}
+
+const RACE: &str = r#"test race
+"Lane B queues to lane A, which looks once and waits for an event that B may miss."
+
+apc s special to A
+event e synchronization
+
+lane A
+  ran s -> r1   # once
+  wait e
+
+lane B
+  queue s
+  set e
+  wait e
+
+exists (A:r1 = 1)
+"#;
+
+#[test]
+fn explore_reads_as_herd_and_shows_a_path_to_everything() {
+    let free = RACE.replace("  set e\n  wait e\n", "  set e\n");
+    let files = [("race.litmus", RACE), ("free.litmus", &free)];
+    let folder = Folder::new("explore", &files);
+    let answer = folder.apclab(&["explore", "free.litmus"]);
+    answer
+        .exits(0)
+        .says("Test race Allowed\nStates 2\nA:r1=0;\nA:r1=1;\nOk\nWitnesses\n")
+        .says("Positive: 1 Negative: 1\nCondition exists (A:r1 = 1)\n")
+        .says("Observation race Sometimes 1 1\nTime race 0.")
+        .says("Model documented: ")
+        .says(" 0 deadlocks, 0 bug checks\n")
+        .says("Outcome 1: A:r1=0;\n")
+        .says("  A  ran s -> r1 = 0\n")
+        .says("\nOutcome 2: A:r1=1;\n  B  queue s\n  A  s: kernel routine\n  A  ran s -> r1 = 1\n");
+    assert!(!answer.stdout.contains("Flag"), "{}", answer.stdout);
+
+    // Whichever lane takes the event, the other one waits for ever.
+    folder
+        .apclab(&["explore", "race.litmus"])
+        .exits(1)
+        .says("States 0\nNo\n")
+        .says("Flag deadlock\n")
+        .says("\nDeadlock, one of ")
+        .says("  wait e (waits on)\n");
+    let document = folder
+        .apclab(&["explore", "--format", "json", "race.litmus"])
+        .exits(1)
+        .json();
+    assert_eq!(document["command"], "explore");
+    assert_eq!(document["outcomes"], serde_json::json!([]));
+    let path = document["deadlock_witness"].as_array().expect("a path");
+    assert_eq!(path[0]["kind"], "begin");
+    let brief = folder.apclab(&["explore", "--no-witnesses", "free.litmus"]);
+    assert!(!brief.exits(0).stdout.contains("Outcome"));
+}
+
+#[test]
+fn explore_looks_at_no_refused_program() {
+    let folder = Folder::new("explore-refused", &[("open.litmus", REFUSED)]);
+    folder
+        .apclab(&["explore", "open.litmus"])
+        .exits(0)
+        .says("Test open Refused\nleft-open at A end (open.litmus:4:17)\n");
+}
+
+#[test]
+fn the_profile_and_the_baseline_decide_what_explore_finds() {
+    let question = "test q\n\nlane A\n  enter guarded\n  apcs-disabled -> r1\n  leave guarded\n\
+                    \n  apcs-disabled -> r2\n\nexists (A:r1 = 1 /\\ A:r2 = 0)\n";
+    let folder = Folder::new("profiles", &[("q.litmus", question)]);
+    folder
+        .apclab(&["explore", "q.litmus"])
+        .exits(0)
+        .says("States 2\n");
+    folder
+        .apclab(&["explore", "--profile", "nt52", "q.litmus"])
+        .exits(0)
+        .says("States 1\nA:r1=1; A:r2=0;\n");
+    folder
+        .apclab(&["explore", "--baseline", "-1,0", "q.litmus"])
+        .exits(1)
+        .says("States 1\nA:r1=1; A:r2=1;\n");
+}
+
+#[test]
+fn a_trace_is_a_picture_with_lanes_steps_and_a_legend() {
+    let folder = Folder::new("trace", &[("deferred.litmus", DEFERRED)]);
+    let args = ["trace", "--on", "model", "deferred.litmus", "--svg"];
+    folder.apclab(&[&args[..], &["out.svg"]].concat()).exits(0);
+    let picture = fs::read_to_string(folder.0.join("out.svg")).expect("a picture");
+    for text in [
+        "lane A",
+        "enter critical",
+        "ran n -&gt; r1 = 0",
+        "ran n -&gt; r2 = 1",
+        "n: kernel routine",
+        "n: normal routine",
+        "critical region",
+        "normal APC arrives and is queued",
+        "model, outcome 1: A:r1=0; A:r2=1;",
+    ] {
+        assert!(picture.contains(text), "{text} in {picture}");
+    }
+    assert!(
+        !picture.contains("guarded region"),
+        "the legend has what occurs"
+    );
+    let printed = folder.apclab(&[&args[..], &["-"]].concat());
+    assert_eq!(printed.exits(0).stdout, format!("{picture}\n"));
+    folder
+        .apclab(&args[..4])
+        .exits(0)
+        .says(
+            "Trace deferred model, outcome 1: A:r1=0; A:r2=1;\n  A  enter critical\n  A  queue n\n",
+        )
+        .says("  A  leave critical\n  A  n: kernel routine\n  A  n: normal routine\n");
+    folder
+        .apclab(&[
+            "trace",
+            "--on",
+            "model",
+            "deferred.litmus",
+            "--iteration",
+            "2",
+        ])
+        .exits(1)
+        .complains("there is no trace 2: deferred has 1 outcomes");
+}
+
+#[test]
+fn what_the_condition_looks_for_is_traced() {
+    let free = RACE.replace("  set e\n  wait e\n", "  set e\n");
+    let folder = Folder::new("trace-wanted", &[("free.litmus", &free)]);
+    let args = ["trace", "--on", "model", "free.litmus"];
+    folder.apclab(&args).exits(0).says("outcome 2: A:r1=1;");
+    folder
+        .apclab(&[&args[..], &["--iteration", "1"]].concat())
+        .exits(0)
+        .says("outcome 1: A:r1=0;");
+}
+
+#[test]
+fn junit_counts_failures_and_skipped_tests() {
+    let wrong = DEFERRED
+        .replacen("deferred", "wrong", 1)
+        .replace("A:r2 = 1", "A:r2 = 0");
+    let files = [
+        ("a/deferred.litmus", DEFERRED),
+        ("b/wrong.litmus", &wrong),
+        ("c/open.litmus", REFUSED),
+    ];
+    let folder = Folder::new("junit", &files);
+    let args = ["run", "--on", "model", "--format", "junit", "."];
+    let answer = folder.apclab(&args);
+    answer
+        .exits(1)
+        .says("<testsuite name=\"model\" tests=\"3\" skipped=\"0\" errors=\"0\" failures=\"1\"")
+        .says("<testcase name=\"wrong\" classname=\"b\"")
+        .says("<failure message=\"the condition does not hold\"/>")
+        .says("1     *&gt;A:r1=0; A:r2=1;");
+    let answer = folder.apclab(&[&args[..], &["--without-apc-routines"]].concat());
+    answer.exits(0).says("tests=\"3\" skipped=\"2\"");
+    assert_eq!(answer.stderr, "", "no progress where nobody sees it");
+}
+
+#[test]
+fn html_is_one_page_with_source_histogram_and_trace() {
+    let folder = Folder::new(
+        "html",
+        &[("deferred.litmus", DEFERRED), ("open.litmus", REFUSED)],
+    );
+    let answer = folder.apclab(&["run", "--on", "model", "--format", "html", "."]);
+    answer
+        .exits(0)
+        .says("<!DOCTYPE html>")
+        .says("2 tests: 2 ok")
+        .says("  ran n -&gt; r1\n  leave critical\n")
+        .says("Histogram (1 states)\n1     :&gt;A:r1=0; A:r2=1;")
+        .says("<svg ")
+        .says("model, outcome 1: A:r1=0; A:r2=1;")
+        .says("no trace");
+    let page = answer.stdout.replace("http://www.w3.org/2000/svg", "");
+    for outside in ["<script", "http:", "https:", "src="] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+}
+
+#[test]
+fn threads_that_begin_with_apcs_disabled_cannot_run_what_queues() {
+    let predicate = "test p\n\nlane A\n  apcs-disabled -> r1\n\nforall (A:r1 = 1)\n";
+    let files = [("deferred.litmus", DEFERRED), ("p.litmus", predicate)];
+    let folder = Folder::new("baseline", &files);
+    folder
+        .apclab(&["run", "--on", "model", "--baseline", "-1,0", "."])
+        .exits(0)
+        .says("not runnable here: the threads that run the lanes begin with APCs disabled")
+        .says("2 tests on model: 1 ok, 1 not runnable\n");
+    folder
+        .apclab(&["run", "--on", "model", "--baseline", "1,0", "."])
+        .exits(2)
+        .complains("two numbers from -32768 to 0");
+}
+
+#[test]
+fn only_the_host_has_schedules_and_calls_that_fail() {
+    let folder = Folder::new("host-only", &[("deferred.litmus", DEFERRED)]);
+    for option in [
+        &["--schedule", "all"][..],
+        &["--fail-each"],
+        &["--fail", "3"],
+    ] {
+        let run = ["run", "--on", "model", "deferred.litmus"];
+        folder
+            .apclab(&[&run[..], option].concat())
+            .exits(2)
+            .complains("only --on host");
     }
 }

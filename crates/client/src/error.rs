@@ -56,6 +56,14 @@ pub enum TargetError {
     /// The model has too many states to look at.
     #[error("{0}")]
     TooManyStates(String),
+    /// What happened with one schedule.
+    #[error("{error} (schedule random:{seed})")]
+    Scheduled {
+        /// The seed of the schedule.
+        seed: u64,
+        /// What happened.
+        error: Box<TargetError>,
+    },
     /// Anything else that keeps the target from answering.
     #[error("{0}")]
     Failed(String),
@@ -63,8 +71,21 @@ pub enum TargetError {
 
 impl TargetError {
     /// Whether the target cannot be used at all, as against a failure of what ran on it.
-    pub const fn is_unavailable(&self) -> bool {
-        matches!(self, Self::NotAvailable(_) | Self::Version { .. })
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::NotAvailable(_) | Self::Version { .. } => true,
+            Self::Scheduled { error, .. } => error.is_unavailable(),
+            _ => false,
+        }
+    }
+
+    /// Whether the machine has stopped or hangs, so that nothing can be asked of it any more.
+    pub(crate) fn ends_the_machine(&self) -> bool {
+        match self {
+            Self::BugCheck(_) | Self::NoAnswer { .. } => true,
+            Self::Scheduled { error, .. } => error.ends_the_machine(),
+            _ => false,
+        }
     }
 }
 

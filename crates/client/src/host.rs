@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use apclab_host::{File, Host, HostError, Options, StartError};
+use apclab_host::{File, Host, HostError, Options, Schedule, StartError};
+use apclab_model::kernel::Baseline;
 use apclab_protocol::build::ProgramBuf;
 
 use crate::TargetError;
 use crate::locate;
+use crate::schedules::{self, Schedules};
 use crate::session::{Completion, Device, Session};
 use crate::target::{DriverInfo, Info, RunOptions, RunOutcome, Target};
 
@@ -18,14 +20,15 @@ const CANCEL_DEADLINE: Duration = Duration::from_secs(5);
 /// [`Target::finish`]; after a bug check the next question starts a new one.
 pub struct HostTarget {
     options: Options,
+    schedules: Option<Schedules>,
     machine: Option<Machine>,
 }
 
 /// A running machine with one open handle.
-struct Machine {
+pub(crate) struct Machine {
     // Declared first, since the handle has to be closed before the machine stops.
-    session: Session<File>,
-    host: Host,
+    pub(crate) session: Session<File>,
+    pub(crate) host: Host,
 }
 
 impl HostTarget {
@@ -41,6 +44,7 @@ impl HostTarget {
     pub const fn with_options(options: Options) -> Self {
         Self {
             options,
+            schedules: None,
             machine: None,
         }
     }
@@ -50,6 +54,41 @@ impl HostTarget {
     pub const fn with_apc_routines(mut self, offered: bool) -> Self {
         self.options.kernel_apc_routines = offered;
         self
+    }
+
+    /// The counters that the driver's threads begin with; zeros by default.
+    #[must_use]
+    pub const fn with_baseline(mut self, baseline: Baseline) -> Self {
+        self.options.baseline = baseline;
+        self
+    }
+
+    /// How the threads of the machine take turns; all run at the same time by default.
+    #[must_use]
+    pub const fn with_schedules(mut self, schedules: Schedules) -> Self {
+        self.schedules = Some(schedules);
+        self
+    }
+
+    /// What a machine is started with.
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// A machine that is fit for the schedules of this program.
+    fn scheduled(&mut self, program: &ProgramBuf) -> Result<&mut Machine, TargetError> {
+        let short = schedules::longest_time_out(program);
+        let unfit = self.options.short_timeout != short || self.options.schedule == Schedule::Free;
+        if unfit {
+            self.finish()?;
+            self.options.short_timeout = short;
+            self.options.schedule = Schedule::Replay(Vec::new());
+        }
+        let machine = match self.machine.take() {
+            Some(machine) => machine,
+            None => self.start()?,
+        };
+        Ok(self.machine.insert(machine))
     }
 
     fn session(&mut self) -> Result<&mut Session<File>, TargetError> {
@@ -70,7 +109,7 @@ impl HostTarget {
 
     /// Gives a stopped machine up, so that the next question starts another.
     fn settle<T>(&mut self, answer: Result<T, TargetError>) -> Result<T, TargetError> {
-        if let Err(TargetError::BugCheck(_) | TargetError::NoAnswer { .. }) = answer {
+        if answer.as_ref().is_err_and(TargetError::ends_the_machine) {
             self.machine = None;
         }
         answer
@@ -105,9 +144,14 @@ impl Target for HostTarget {
         program: &ProgramBuf,
         options: &RunOptions,
     ) -> Result<RunOutcome, TargetError> {
-        let answer = self
-            .session()
-            .and_then(|session| session.run(program, options));
+        let answer = match self.schedules {
+            None => self
+                .session()
+                .and_then(|session| session.run(program, options)),
+            Some(schedules) => self
+                .scheduled(program)
+                .and_then(|machine| schedules::run(machine, schedules, program, options)),
+        };
         self.settle(answer)
     }
 
@@ -167,7 +211,7 @@ const fn completion(done: apclab_host::Completion) -> Completion {
     }
 }
 
-fn start_error(error: StartError) -> TargetError {
+pub(crate) fn start_error(error: StartError) -> TargetError {
     match error {
         StartError::Unsupported => TargetError::NotAvailable(
             "the host runs on x86-64 Linux only: use --on model here".to_owned(),
@@ -184,7 +228,7 @@ fn start_error(error: StartError) -> TargetError {
     }
 }
 
-fn host_error(error: HostError) -> TargetError {
+pub(crate) fn host_error(error: HostError) -> TargetError {
     match error {
         HostError::BugCheck(report) => TargetError::BugCheck(report.to_string()),
         HostError::NoAnswer(report) => TargetError::NoAnswer {

@@ -8,15 +8,22 @@
 //! | [`host`] | the real `apclab.sys` in a simulated machine |
 //! | [`model`] | the model as a target |
 //! | [`prediction`] | which outcomes the model allows a program |
+//! | [`exploration`] | everything that the model lets a program do, each with a shortest path |
+//! | [`faults`] | the host with a call that fails |
+//! | [`schedules`] | the host as a deterministic machine |
 //! | [`locate`] | where the built driver is |
 
 pub mod error;
+pub mod exploration;
+pub mod faults;
 pub mod host;
 pub mod locate;
 pub mod model;
 pub mod prediction;
+pub mod schedules;
 pub mod session;
 pub mod target;
+mod witness;
 
 pub use error::TargetError;
 pub use host::HostTarget;

@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use apclab_model::kernel::{BugCheck, Profile};
+use apclab_model::kernel::{Baseline, BugCheck, Profile};
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::message::{Context, Limits, routines};
 use apclab_protocol::program::Program;
 use apclab_protocol::verify::verify;
 
-use crate::TargetError;
 use crate::prediction::Prediction;
 use crate::target::{Info, RunOptions, RunOutcome, RunResult, Target};
+use crate::{TargetError, exploration};
 
 /// What the model is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,7 @@ pub enum Mode {
 pub struct ModelTarget {
     mode: Mode,
     apc_routines: bool,
+    baseline: Baseline,
 }
 
 impl ModelTarget {
@@ -35,7 +36,18 @@ impl ModelTarget {
         Self {
             mode,
             apc_routines: true,
+            baseline: Baseline {
+                kernel: 0,
+                special: 0,
+            },
         }
+    }
+
+    /// The counters that each lane begins with; zeros by default.
+    #[must_use]
+    pub const fn with_baseline(mut self, baseline: Baseline) -> Self {
+        self.baseline = baseline;
+        self
     }
 
     /// Whether the kernel offers `KeInitializeApc` and `KeInsertQueueApc`; it does by default.
@@ -46,9 +58,15 @@ impl ModelTarget {
     }
 
     fn look(self, program: &Program<'_>, options: &RunOptions) -> Result<RunResult, TargetError> {
+        let baselines = vec![self.baseline; program.lanes()];
         if self.mode == Mode::Exhaustive {
-            let prediction = Prediction::of_parsed(program, &[])?;
+            let prediction = Prediction::of_parsed(program, &baselines)?;
+            let trace = match options.trace_iteration {
+                None => Vec::new(),
+                Some(number) => exploration::witness_of(program, &baselines, number)?,
+            };
             return Ok(RunResult {
+                trace,
                 histogram: prediction
                     .documented
                     .into_iter()
@@ -61,8 +79,13 @@ impl ModelTarget {
             });
         }
         let (seed, iterations) = (options.seed, options.iterations);
-        let sample =
-            apclab_model::sample(program, Profile::Documented, &[], seed, iterations.into());
+        let sample = apclab_model::sample(
+            program,
+            Profile::Documented,
+            &baselines,
+            seed,
+            iterations.into(),
+        );
         Ok(RunResult {
             histogram: sample.outcomes.into_iter().collect(),
             iterations,
@@ -101,23 +124,37 @@ impl Target for ModelTarget {
             Ok(program) => program,
             Err(malformed) => return Ok(RunOutcome::Malformed(malformed)),
         };
-        if let Err(refusal) = verify(&program, self.apc_routines) {
-            return Ok(RunOutcome::Refused(refusal));
+        let verified = match verify(&program, self.apc_routines) {
+            Ok(verified) => verified,
+            Err(refusal) => return Ok(RunOutcome::Refused(refusal)),
+        };
+        let baseline = vec![context(self.baseline); program.lanes()];
+        if verified.queues_apcs && self.baseline != Baseline::default() {
+            return Ok(RunOutcome::BaselineDisabled(baseline));
         }
         let started = Instant::now();
         let result = self.look(&program, options)?;
         Ok(RunOutcome::Ran(RunResult {
             elapsed: started.elapsed().max(Duration::from_nanos(1)),
-            baseline: vec![Context::default(); program.lanes()],
+            baseline,
             ..result
         }))
+    }
+}
+
+/// What a lane with these counters finds when it begins.
+const fn context(baseline: Baseline) -> Context {
+    Context {
+        apcs_disabled: baseline.kernel != 0 || baseline.special != 0,
+        all_apcs_disabled: baseline.special != 0,
+        irql: 0,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apclab_protocol::program::{Apc, ApcKind, Observed};
+    use apclab_protocol::program::{Apc, ApcKind, Observed, Place};
     use apclab_protocol::step::Step;
     use apclab_protocol::verify::Reason;
 
@@ -170,7 +207,7 @@ mod tests {
         let RunOutcome::Refused(refusal) = run(target, &race(), 1) else {
             panic!("there is no routine to queue with");
         };
-        assert_eq!((refusal.lane, refusal.step), (1, 0));
+        assert_eq!((refusal.place, refusal.step), (Place::Lane(1), 0));
         assert_eq!(refusal.reason, Reason::NoApcRoutines);
         let nothing = run(target, &ProgramBuf::default(), 1);
         assert!(matches!(nothing, RunOutcome::Malformed(_)));

@@ -76,7 +76,7 @@ fn search(
 }
 
 /// The counters that a context stands for. There is no accessor for them: the predicates tell only
-/// whether one is zero (semantics.md, section 1), so one that is not counts as one region.
+/// whether one is zero (docs/semantics.md, section 1), so one that is not counts as one region.
 pub(crate) fn counters(baseline: &[Context]) -> Vec<Baseline> {
     baseline
         .iter()

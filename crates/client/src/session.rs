@@ -10,7 +10,7 @@ use std::time::Duration;
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::ioctl;
 use apclab_protocol::message::{Ended, LoadReply, NONE, QueryReply, Reply, RunReply, RunRequest};
-use apclab_protocol::program::{Malformation, Malformed};
+use apclab_protocol::program::{Malformation, Malformed, Place};
 use apclab_protocol::status::{self, NtStatus};
 use apclab_protocol::verify::{Reason, Refusal};
 
@@ -108,9 +108,21 @@ impl<D: Device> Session<D> {
         program: &ProgramBuf,
         options: &RunOptions,
     ) -> Result<RunOutcome, TargetError> {
-        if let Some(refused) = self.load(program)? {
-            return Ok(refused);
+        match self.load(program)? {
+            Some(refused) => Ok(refused),
+            None => self.run_loaded(program, options),
         }
+    }
+
+    /// Runs the program that was loaded last and reads what it gave.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_loaded(
+        &self,
+        program: &ProgramBuf,
+        options: &RunOptions,
+    ) -> Result<RunOutcome, TargetError> {
         let body = RunRequest {
             iterations: options.iterations,
             deadline_ms: millis(options.deadline),
@@ -163,11 +175,15 @@ impl<D: Device> Session<D> {
             trace,
             trace_lost: reply.trace_lost,
             trace_frequency,
+            schedules: None,
         }))
     }
 
     /// Loads a program; gives the refusal, if it is refused.
-    fn load(&mut self, program: &ProgramBuf) -> Result<Option<RunOutcome>, TargetError> {
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn load(&mut self, program: &ProgramBuf) -> Result<Option<RunOutcome>, TargetError> {
         const OPERATION: &str = "load";
         let mut output = [0; LoadReply::SIZE];
         let request = Request {
@@ -190,14 +206,20 @@ impl<D: Device> Session<D> {
                     )
                 }
             }
-            status::REFUSED | status::NO_APC_ROUTINES => match Reason::from_number(reply.reason) {
-                Some(reason) => Ok(Some(RunOutcome::Refused(Refusal {
-                    lane: reply.lane,
-                    step: reply.step,
-                    reason,
-                }))),
-                None => nonsense(OPERATION, format!("no reason has number {}", reply.reason)),
-            },
+            status::REFUSED | status::NO_APC_ROUTINES => {
+                let reason = Reason::from_number(reply.reason);
+                match (reason, Place::from_number(reply.lane)) {
+                    (Some(reason), Some(place)) => Ok(Some(RunOutcome::Refused(Refusal {
+                        place,
+                        step: reply.step,
+                        reason,
+                    }))),
+                    (None, _) => {
+                        nonsense(OPERATION, format!("no reason has number {}", reply.reason))
+                    }
+                    (_, None) => nonsense(OPERATION, format!("no place has number {}", reply.lane)),
+                }
+            }
             status::MALFORMED_PROGRAM => match malformation(reply.reason) {
                 Some(what) if reply.offset != NONE => Ok(Some(RunOutcome::Malformed(Malformed {
                     what,
@@ -229,6 +251,7 @@ fn malformation(number: u32) -> Option<Malformation> {
         Malformation::Operation,
         Malformation::Register,
         Malformation::Unused,
+        Malformation::Range,
     ]
     .into_iter()
     .find(|what| *what as u32 + 1 == number)

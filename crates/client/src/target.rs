@@ -1,5 +1,6 @@
 //! What every target can do, what a run is asked for and what it gives.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -144,4 +145,15 @@ pub struct RunResult {
     pub trace_lost: u32,
     /// Ticks of the trace's clock in a second.
     pub trace_frequency: u64,
+    /// What is known of the schedules, for a target that makes them.
+    pub schedules: Option<Scheduled>,
+}
+
+/// Which schedules a run had.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scheduled {
+    /// Whether these were all that there are.
+    pub complete: bool,
+    /// For each outcome the first seed that showed it, where schedules have seeds.
+    pub seeds: BTreeMap<Vec<i64>, u64>,
 }

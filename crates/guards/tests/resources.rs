@@ -1,4 +1,4 @@
-//! Executive resources and push locks against the model: the facts of semantics.md, section 3, as the
+//! Executive resources and push locks against the model: the facts of docs/semantics.md, section 3, as the
 //! guards show them.
 #![allow(unsafe_code, reason = "the tests are the roots of the IRQL witnesses")]
 

@@ -1,6 +1,6 @@
 //! The names that a test gives to what its program knows by number.
 
-use apclab_protocol::program::Observed;
+use apclab_protocol::program::{Observed, Place};
 
 /// Names by index, as in the program's tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Names {
     pub events: Vec<String>,
     /// The APCs.
     pub apcs: Vec<String>,
+    /// The locks.
+    pub locks: Vec<String>,
 }
 
 /// The name at an index; an index without a name is shown as a number, so that text about a program
@@ -25,11 +27,23 @@ pub(crate) fn name_at(names: &[String], index: usize) -> String {
 }
 
 impl Names {
-    /// The name of an observed value as conditions write it: `A:r1` or `x`.
+    /// The name of the lane, or of the APC, whose steps stand at a place.
+    pub fn of_place(&self, place: Place) -> String {
+        match place {
+            Place::Lane(lane) => name_at(&self.lanes, lane.into()),
+            Place::Body(apc) => name_at(&self.apcs, apc.into()),
+        }
+    }
+
+    /// The name of an observed value as conditions write it: `A:r1`, `n:r0` for a register of the
+    /// body of APC `n`, or `x`.
     pub fn of_observed(&self, observed: Observed) -> String {
         match observed {
             Observed::Register { lane, register } => {
-                format!("{}:r{register}", name_at(&self.lanes, lane.into()))
+                format!("{}:r{register}", self.of_place(Place::Lane(lane)))
+            }
+            Observed::ApcRegister { apc, register } => {
+                format!("{}:r{register}", self.of_place(Place::Body(apc)))
             }
             Observed::Variable(variable) => name_at(&self.variables, variable.into()),
         }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::program::{ApcKind, EventKind, Observed};
+use apclab_protocol::limits;
+use apclab_protocol::program::{ApcKind, EventKind, LockKind, Observed};
 use apclab_protocol::step::{Register, Step};
 
 use crate::condition::Formula;
@@ -15,7 +15,7 @@ impl Test {
     /// expectation from it. Comments are not kept.
     ///
     /// A test that was not parsed has to be one that text can say: names are words and not
-    /// keywords, everything declared is used, and the observed list begins with what the condition
+    /// keywords, everything declared is used, each block ends at the [`Step::End`] that is its own, and the observed list begins with what the condition
     /// mentions, in order of first mention.
     pub fn to_text(&self) -> String {
         Text(self).to_string()
@@ -39,37 +39,63 @@ fn write_test(test: &Test, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     if !test.shows.is_empty() {
         writeln!(out, "shows {}", test.shows.join(", "))?;
     }
-    write_declarations(&test.program, &test.names, out)?;
+    if !test.tags.is_empty() {
+        writeln!(out, "tags {}", test.tags.join(", "))?;
+    }
+    write_declarations(test, out)?;
     for (index, steps) in test.program.lanes.iter().enumerate() {
-        writeln!(out, "\nlane {}", name_at(&test.names.lanes, index))?;
-        for &step in steps {
-            out.write_str("  ")?;
-            write_step(step, &test.names, out)?;
-            writeln!(out)?;
-        }
+        let raw = match test.program.raw.get(index) {
+            Some(true) => " raw",
+            _ => "",
+        };
+        writeln!(out, "\nlane {}{raw}", name_at(&test.names.lanes, index))?;
+        write_steps(steps, &test.names, out)?;
     }
     write_locations(test, out)?;
     writeln!(out)?;
     match &test.expectation {
         Expectation::Condition(condition) => writeln!(out, "{condition}"),
-        Expectation::Refused { reason, lane, step } => {
-            let name = name_at(&test.names.lanes, *lane);
-            write!(out, "refused {} at {name} ", reason.name())?;
-            if *step == test.program.lanes.get(*lane).map_or(0, Vec::len) {
-                writeln!(out, "end")
-            } else {
-                writeln!(out, "step {}", step + 1)
-            }
-        }
+        Expectation::Refused {
+            reason,
+            place,
+            step,
+        } => writeln!(
+            out,
+            "refused {}",
+            test.describe_refusal(*reason, *place, *step)
+        ),
     }
 }
 
-fn write_declarations(
-    program: &ProgramBuf,
-    names: &Names,
-    out: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
-    if !(program.apcs.is_empty() && program.events.is_empty() && program.variables.is_empty()) {
+/// How deep steps are indented at most; no program that may run has more blocks inside one another.
+const MOST_INDENTED: usize = limits::SCOPES + 1;
+
+/// Writes each step on a line of its own, those of a block indented.
+fn write_steps(steps: &[Step], names: &Names, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut depth = 1_usize;
+    for &step in steps {
+        if step == Step::End {
+            depth = (depth - 1).max(1);
+        }
+        write!(out, "{:1$}", "", depth.min(MOST_INDENTED) * 2)?;
+        write_step(step, names, out)?;
+        writeln!(out)?;
+        if matches!(step, Step::Try { .. } | Step::Repeat { .. }) {
+            depth += 1;
+        }
+    }
+    Ok(())
+}
+
+fn write_declarations(test: &Test, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (program, names) = (&test.program, &test.names);
+    let tables = [
+        program.apcs.len(),
+        program.events.len(),
+        program.variables.len(),
+        program.locks.len(),
+    ];
+    if tables != [0; 4] {
         writeln!(out)?;
     }
     for (index, apc) in program.apcs.iter().enumerate() {
@@ -79,6 +105,9 @@ fn write_declarations(
         };
         let lane = name_at(&names.lanes, apc.lane.into());
         writeln!(out, "apc {} {kind} to {lane}", name_at(&names.apcs, index))?;
+        if let Some(body) = program.bodies.get(index) {
+            write_steps(body, names, out)?;
+        }
     }
     for (index, event) in program.events.iter().enumerate() {
         let kind = match event.kind {
@@ -99,6 +128,14 @@ fn write_declarations(
         }
         writeln!(out)?;
     }
+    for (index, lock) in program.locks.iter().enumerate() {
+        let kind = match lock {
+            LockKind::FastMutex => "fast-mutex",
+            LockKind::GuardedMutex => "guarded-mutex",
+            LockKind::Mutex => "mutex",
+        };
+        writeln!(out, "{kind} {}", name_at(&names.locks, index))?;
+    }
     Ok(())
 }
 
@@ -106,6 +143,7 @@ fn write_step(step: Step, names: &Names, out: &mut fmt::Formatter<'_>) -> fmt::R
     let apc = |index: u8| name_at(&names.apcs, index.into());
     let event = |index: u8| name_at(&names.events, index.into());
     let variable = |index: u8| name_at(&names.variables, index.into());
+    let lock = |index: u8| name_at(&names.locks, index.into());
     match step {
         Step::EnterCritical => out.write_str("enter critical"),
         Step::LeaveCritical => out.write_str("leave critical"),
@@ -125,7 +163,28 @@ fn write_step(step: Step, names: &Names, out: &mut fmt::Formatter<'_>) -> fmt::R
         Step::Set { event: e } => write!(out, "set {}", event(e)),
         Step::Reset { event: e } => write!(out, "reset {}", event(e)),
         Step::Wait { event: e } => write!(out, "wait {}", event(e)),
+        Step::WaitFor {
+            event: e,
+            to,
+            milliseconds,
+        } => write!(out, "wait {} for {milliseconds}ms -> r{to}", event(e)),
         Step::Barrier => out.write_str("barrier"),
+        Step::Acquire { lock: l } => write!(out, "acquire {}", lock(l)),
+        Step::Release { lock: l } => write!(out, "release {}", lock(l)),
+        Step::Try {
+            lock: l,
+            to,
+            milliseconds: 0,
+            length: _,
+        } => write!(out, "try {} -> r{to}", lock(l)),
+        Step::Try {
+            lock: l,
+            to,
+            milliseconds,
+            length: _,
+        } => write!(out, "try {} for {milliseconds}ms -> r{to}", lock(l)),
+        Step::Repeat { count, length: _ } => write!(out, "repeat {count}"),
+        Step::End => out.write_str("end"),
         Step::Store {
             variable: v,
             from,

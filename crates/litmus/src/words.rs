@@ -1,12 +1,16 @@
 //! The words of the language, and the guess at a misspelt one.
 
 /// Words that begin a line outside a lane, or that end the lane before them.
-pub(crate) const SECTIONS: [&str; 10] = [
+pub(crate) const SECTIONS: [&str; 14] = [
     "test",
     "shows",
+    "tags",
     "apc",
     "event",
     "var",
+    "fast-mutex",
+    "guarded-mutex",
+    "mutex",
     "lane",
     "locations",
     "forall",
@@ -15,7 +19,7 @@ pub(crate) const SECTIONS: [&str; 10] = [
 ];
 
 /// Words that begin a step.
-pub(crate) const STEPS: [&str; 15] = [
+pub(crate) const STEPS: [&str; 20] = [
     "enter",
     "leave",
     "raise",
@@ -31,10 +35,15 @@ pub(crate) const STEPS: [&str; 15] = [
     "barrier",
     "store",
     "load",
+    "acquire",
+    "release",
+    "try",
+    "repeat",
+    "end",
 ];
 
 /// The other words with a meaning.
-pub(crate) const OTHERS: [&str; 13] = [
+pub(crate) const OTHERS: [&str; 14] = [
     "critical",
     "guarded",
     "special",
@@ -45,7 +54,8 @@ pub(crate) const OTHERS: [&str; 13] = [
     "signaled",
     "at",
     "step",
-    "end",
+    "raw",
+    "for",
     "true",
     "false",
 ];

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use apclab_litmus::{MAX_BYTES, MAX_DEPTH, Test, parse};
+use apclab_litmus::{Expectation, MAX_BYTES, MAX_DEPTH, Test, parse};
 use apclab_protocol::limits;
 use apclab_protocol::program::Program;
 use apclab_protocol::verify::{Reason, verify};
@@ -35,7 +35,13 @@ fn examples(guide: &str) -> Vec<(&str, Test)> {
 #[test]
 fn its_examples_are_tests() {
     let guide = guide();
-    assert_eq!(examples(&guide).len(), 2);
+    assert_eq!(examples(&guide).len(), 3);
+    for (source, test) in examples(&guide) {
+        let bytes = test.program.encode();
+        let judged = verify(&Program::parse(&bytes).unwrap(), true);
+        let refused = matches!(test.expectation, Expectation::Refused { .. });
+        assert_eq!(judged.is_err(), refused, "{source}");
+    }
 }
 
 #[test]
@@ -67,26 +73,51 @@ fn it_has_every_reason_and_every_limit() {
         0..1000 => number.to_string(),
         _ => format!("{},{:03}", number / 1000, number % 1000),
     };
+    let millions = |number: u64| {
+        format!(
+            "{},{:03},{:03}",
+            number / 1_000_000,
+            number / 1000 % 1000,
+            number % 1000
+        )
+    };
     assert_eq!(
-        (limits::VARIABLES, limits::EVENTS),
-        (limits::APCS, limits::APCS)
+        [limits::VARIABLES, limits::EVENTS, limits::LOCKS],
+        [limits::APCS; 3]
     );
     for row in [
         format!("| lanes | {} |", limits::LANES),
         format!(
-            "| registers of a lane | {}, `r0` to `r{}` |",
+            "| registers of a lane or body | {}, `r0` to `r{}` |",
             limits::REGISTERS,
             limits::REGISTERS - 1
         ),
-        format!("| variables, events, APCs | {} each |", limits::APCS),
+        format!("| variables, events, APCs, locks | {} each |", limits::APCS),
         format!("| observed values | {} |", limits::OBSERVED),
         format!(
             "| steps of a lane | {} |",
             thousands(limits::STEPS_PER_LANE)
         ),
         format!(
-            "| open regions of a lane | {}, and one raise |",
+            "| open regions of a lane | {} |",
             thousands(limits::NESTING)
+        ),
+        format!("| steps of a body | {} |", limits::STEPS_PER_BODY),
+        format!(
+            "| rounds of a `repeat` | {} |",
+            thousands(limits::ROUNDS as usize)
+        ),
+        format!(
+            "| steps that a lane executes | {} |",
+            millions(limits::EXECUTED_STEPS)
+        ),
+        format!(
+            "| open raises, locks and blocks of a lane | {} |",
+            limits::SCOPES
+        ),
+        format!(
+            "| time-outs | {}ms |",
+            thousands(limits::WAIT_DEADLINE_MS as usize)
         ),
         format!("| parentheses and negations inside one another in a condition | {MAX_DEPTH} |"),
         format!("| size of a file | {} MiB |", MAX_BYTES >> 20),

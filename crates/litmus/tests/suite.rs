@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use apclab_litmus::{Expectation, Test, parse};
-use apclab_protocol::program::Program;
+use apclab_protocol::build::ProgramBuf;
+use apclab_protocol::program::{Place, Program};
+use apclab_protocol::step::Step;
 use apclab_protocol::verify::{Reason, Refusal, verify};
 
 fn root() -> PathBuf {
@@ -71,8 +73,8 @@ fn facts() -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn the_suite_is_as_large_as_it_should_be() {
     let (refused, run): (Vec<_>, Vec<_>) = suite().into_keys().partition(|path| is_refused(path));
-    assert!(run.len() >= 24, "{}", run.len());
-    assert!(refused.len() >= 10, "{}", refused.len());
+    assert!(run.len() >= 80, "{}", run.len());
+    assert!(refused.len() >= 40, "{}", refused.len());
 }
 
 #[test]
@@ -109,6 +111,36 @@ fn tests_show_facts_and_facts_are_shown() {
     assert_eq!(&shown, may_be_shown, "every fact is shown by a test");
 }
 
+/// Whether a lane or body enters a guarded region inside a guarded one.
+fn nests_guarded_regions(steps: &[Step]) -> bool {
+    let mut open = 0_usize;
+    steps.iter().any(|step| {
+        match step {
+            Step::EnterGuarded => open += 1,
+            Step::LeaveGuarded => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > 1
+    })
+}
+
+#[test]
+fn tags_are_described_and_tell_the_truth() {
+    let guide = fs::read_to_string(root().join("docs/litmus.md")).unwrap();
+    for (path, test) in suite() {
+        for tag in &test.tags {
+            assert!(guide.contains(&format!("| `{tag}` |")), "{tag}");
+        }
+        let mut places = test.program.lanes.iter().chain(&test.program.bodies);
+        assert_eq!(
+            test.tags.iter().any(|tag| tag == "nested-guarded"),
+            places.any(|steps| nests_guarded_regions(steps)) && !is_refused(&path),
+            "{}",
+            path.display()
+        );
+    }
+}
+
 #[test]
 fn what_is_to_be_measured_is_marked() {
     let text = fs::read_to_string(root().join("docs/facts.md")).unwrap();
@@ -127,10 +159,17 @@ fn refused_programs_are_refused_as_they_say_and_all_others_may_run() {
         let name = path.display();
         match (&test.expectation, judge(&test)) {
             (Expectation::Condition(_), Ok(())) => assert!(!is_refused(&path), "{name}"),
-            (Expectation::Refused { reason, lane, step }, Err(refusal)) => {
+            (
+                Expectation::Refused {
+                    reason,
+                    place,
+                    step,
+                },
+                Err(refusal),
+            ) => {
                 assert!(is_refused(&path), "{name}");
-                let found = (refusal.reason, refusal.lane as usize, refusal.step as usize);
-                assert_eq!(found, (*reason, *lane, *step), "{name}");
+                let found = (refusal.reason, refusal.place, refusal.step as usize);
+                assert_eq!(found, (*reason, *place, *step), "{name}");
                 reasons.insert(reason.name());
             }
             (expected, found) => panic!("{name}: expected {expected:?}, found {found:?}"),
@@ -155,11 +194,25 @@ fn a_program_that_nests_too_deep_is_refused_at_its_step() {
     let refusal = judge(&test).unwrap_err();
     let expected = Expectation::Refused {
         reason: refusal.reason,
-        lane: 0,
+        place: Place::Lane(0),
         step: refusal.step as usize,
     };
     assert_eq!(test.expectation, expected);
-    assert_eq!(test.place_of(0, 1024).to_string(), "1027:1");
+    assert_eq!(test.place_of(Place::Lane(0), 1024).to_string(), "1027:1");
+}
+
+#[test]
+fn a_test_of_blocks_alone_survives_being_printed() {
+    let deep = 2048;
+    let source = format!(
+        "test deep\nlane A\n{}{}forall (true)\n",
+        "repeat 1\n".repeat(deep),
+        "end\n".repeat(deep)
+    );
+    let test = parse("deep.litmus", &source).unwrap();
+    let again = parse("deep.litmus", &test.to_text()).unwrap();
+    assert_eq!(again.program, test.program);
+    assert_eq!(judge(&test).unwrap_err().reason, Reason::TooManyScopes);
 }
 
 #[test]
@@ -168,10 +221,13 @@ fn the_suite_survives_being_printed() {
         let text = test.to_text();
         let again = parse(&test.file, &text).unwrap_or_else(|e| panic!("{}\n{e}", path.display()));
         assert_eq!(again.program, test.program, "{text}");
+        let decoded = ProgramBuf::decode(&test.program.encode());
+        assert_eq!(decoded.as_ref(), Ok(&test.program), "{text}");
         assert_eq!(again.names, test.names, "{text}");
         assert_eq!(again.expectation, test.expectation, "{text}");
         assert_eq!(again.description, test.description, "{text}");
         assert_eq!(again.shows, test.shows, "{text}");
+        assert_eq!(again.tags, test.tags, "{text}");
         assert_eq!(again.to_text(), text);
     }
 }

@@ -1,6 +1,6 @@
 //! Every path: all outcomes of a test.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 
@@ -55,6 +55,9 @@ pub struct Outcomes {
     pub deadlock_witness: Option<Vec<Event>>,
     /// The bug checks that the test can run into, each once.
     pub bug_checks: Vec<BugCheck>,
+    /// For each bug check, in the same order, the events of one shortest path to it. The last one
+    /// runs into it.
+    pub bug_check_witnesses: Vec<Vec<Event>>,
     /// The number of states.
     pub states: u64,
     /// The number of transitions.
@@ -78,13 +81,18 @@ pub fn explore(
     explore_from(State::initial(program, profile, baselines), program, limits)
 }
 
-pub(crate) fn explore_from(
+/// As [`explore()`], from a state of one's own: of a mutant, or in the middle of a test.
+///
+/// # Errors
+///
+/// [`LimitReached`] when there are more states than `limits` allows.
+pub fn explore_from(
     initial: State,
     program: &Program<'_>,
     limits: Limits,
 ) -> Result<Outcomes, LimitReached> {
     let mut found = Outcomes::default();
-    let mut bug_checks = BTreeSet::new();
+    let mut bug_checks: BTreeMap<BugCheck, Vec<Event>> = BTreeMap::new();
     let initial = Rc::new(initial);
     let mut seen = HashSet::from([Rc::clone(&initial)]);
     // How each state was reached first; entry 0, the initial state, has no such event.
@@ -111,7 +119,11 @@ pub(crate) fn explore_from(
             let next = match apply(&state, program, event) {
                 Ok(next) => Rc::new(next),
                 Err(bug_check) => {
-                    bug_checks.insert(bug_check);
+                    bug_checks.entry(bug_check).or_insert_with(|| {
+                        let mut events = path(&reached, index);
+                        events.push(event);
+                        events
+                    });
                     continue;
                 }
             };
@@ -127,7 +139,7 @@ pub(crate) fn explore_from(
         }
     }
     found.states = reached.len() as u64;
-    found.bug_checks = bug_checks.into_iter().collect();
+    (found.bug_checks, found.bug_check_witnesses) = bug_checks.into_iter().unzip();
     Ok(found)
 }
 

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use crate::bytes::Writer;
 use crate::limits;
 use crate::program::{
-    Apc, ApcKind, ENTRY_SIZE, Event, EventKind, FORMAT, HEAD_SIZE, MAGIC, Malformed, Observed,
-    Program,
+    Apc, ApcKind, ENTRY_SIZE, Event, EventKind, FORMAT, HEAD_SIZE, LockKind, MAGIC, Malformed,
+    Observed, Place, Program,
 };
 use crate::step::{STEP_SIZE, Step};
 
@@ -19,10 +19,16 @@ pub struct ProgramBuf {
     pub events: Vec<Event>,
     /// The APCs.
     pub apcs: Vec<Apc>,
+    /// The steps of each APC's body; one that is missing is empty.
+    pub bodies: Vec<Vec<Step>>,
+    /// The locks.
+    pub locks: Vec<LockKind>,
     /// What an outcome consists of.
     pub observed: Vec<Observed>,
     /// The steps of each lane.
     pub lanes: Vec<Vec<Step>>,
+    /// Which lanes are raw; one that is missing is not.
+    pub raw: Vec<bool>,
 }
 
 /// A count as it is encoded. One that does not fit becomes the largest number, which is above every
@@ -39,9 +45,13 @@ impl ProgramBuf {
     /// The program as bytes. Tables beyond their limits are written as they are: the parser and the
     /// driver refuse them by name.
     pub fn encode(&self) -> Vec<u8> {
-        let entries =
-            self.variables.len() + self.events.len() + self.apcs.len() + self.observed.len();
-        let steps: usize = self.lanes.iter().map(Vec::len).sum();
+        let entries = self.variables.len()
+            + self.events.len()
+            + self.apcs.len()
+            + self.locks.len()
+            + self.observed.len();
+        let bodies = || self.bodies.iter().take(self.apcs.len());
+        let steps: usize = self.lanes.iter().chain(bodies()).map(Vec::len).sum();
         let length = HEAD_SIZE + entries * ENTRY_SIZE + steps * STEP_SIZE;
         let mut bytes = alloc::vec![0; HEAD_SIZE];
         let mut head = Writer::new(&mut bytes);
@@ -53,14 +63,16 @@ impl ProgramBuf {
             self.events.len(),
             self.apcs.len(),
             self.observed.len(),
+            self.locks.len(),
         ] {
             head.u8(count8(len));
         }
-        head.u8(0);
         head.u32(count32(length));
         for lane in 0..limits::LANES {
             head.u32(self.lanes.get(lane).map_or(0, |steps| count32(steps.len())));
         }
+        let raw = self.raw.iter().take(8).enumerate();
+        head.u8(raw.fold(0, |bits, (lane, raw)| bits | u8::from(*raw) << lane));
         for value in &self.variables {
             bytes.extend(value.to_le_bytes());
         }
@@ -68,29 +80,51 @@ impl ProgramBuf {
             let kind = u8::from(event.kind == EventKind::Synchronization);
             bytes.extend([kind, u8::from(event.signaled), 0, 0, 0, 0, 0, 0]);
         }
-        for apc in &self.apcs {
+        for (index, apc) in self.apcs.iter().enumerate() {
             let kind = u8::from(apc.kind == ApcKind::Normal);
-            bytes.extend([kind, apc.lane, 0, 0, 0, 0, 0, 0]);
+            let body = self
+                .bodies
+                .get(index)
+                .map_or(0, |steps| count32(steps.len()));
+            bytes.extend([kind, apc.lane, 0, 0]);
+            bytes.extend(body.to_le_bytes());
+        }
+        for lock in &self.locks {
+            let kind = match lock {
+                LockKind::FastMutex => 0,
+                LockKind::GuardedMutex => 1,
+                LockKind::Mutex => 2,
+            };
+            bytes.extend([kind, 0, 0, 0, 0, 0, 0, 0]);
         }
         for observed in &self.observed {
             bytes.extend(match *observed {
                 Observed::Register { lane, register } => [0, lane, register, 0, 0, 0, 0, 0],
                 Observed::Variable(variable) => [1, 0, variable, 0, 0, 0, 0, 0],
+                Observed::ApcRegister { apc, register } => [2, apc, register, 0, 0, 0, 0, 0],
             });
         }
-        for step in self.lanes.iter().flatten() {
+        for step in self.lanes.iter().chain(bodies()).flatten() {
             bytes.extend(step.encode());
         }
         bytes
     }
 
-    /// Reads a program into its owned form.
+    /// Reads a program into its owned form, without empty bodies and lanes that are not raw at the
+    /// ends of their lists.
     ///
     /// # Errors
     /// As [`Program::parse`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let program = Program::parse(bytes)?;
-        Ok(Self {
+        let steps = |place| program.steps(place).collect::<Vec<_>>();
+        let lanes = program
+            .places()
+            .filter(|place| matches!(place, Place::Lane(_)));
+        let bodies = program
+            .places()
+            .filter(|place| matches!(place, Place::Body(_)));
+        let mut decoded = Self {
             variables: (0..program.variables())
                 .map(|v| program.initial(v))
                 .collect(),
@@ -98,12 +132,22 @@ impl ProgramBuf {
                 .filter_map(|e| program.event(e))
                 .collect(),
             apcs: (0..program.apcs()).filter_map(|a| program.apc(a)).collect(),
+            bodies: bodies.map(steps).collect(),
+            locks: (0..program.locks())
+                .filter_map(|l| program.lock(l))
+                .collect(),
             observed: (0..program.observed_len())
                 .filter_map(|o| program.observed(o))
                 .collect(),
-            lanes: (0..program.lanes())
-                .map(|l| program.lane_steps(l).collect())
-                .collect(),
-        })
+            lanes: lanes.map(steps).collect(),
+            raw: (0..program.lanes()).map(|lane| program.raw(lane)).collect(),
+        };
+        while decoded.bodies.last().is_some_and(Vec::is_empty) {
+            decoded.bodies.pop();
+        }
+        while decoded.raw.last() == Some(&false) {
+            decoded.raw.pop();
+        }
+        Ok(decoded)
     }
 }

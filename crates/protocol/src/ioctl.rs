@@ -22,7 +22,7 @@ pub const LOAD: u32 = control_code(0x801);
 pub const RUN: u32 = control_code(0x802);
 /// Reads the histogram of the last run: [`crate::message::HistogramReply`].
 pub const HISTOGRAM: u32 = control_code(0x803);
-/// Reads the trace of the iteration that the last run recorded: [`crate::message::TraceReply`].
+/// Reads the trace of the iteration that the last run recorded: [`crate::trace::TraceReply`].
 pub const TRACE: u32 = control_code(0x804);
 /// Cancels the session's run. The run's request completes with [`crate::status::CANCELLED`].
 pub const CANCEL: u32 = control_code(0x805);

@@ -12,6 +12,16 @@ pub const VARIABLES: usize = 16;
 pub const EVENTS: usize = 16;
 /// APC objects.
 pub const APCS: usize = 16;
+/// Locks: fast mutexes, guarded mutexes and mutexes.
+pub const LOCKS: usize = 16;
+/// Locks, raises and blocks that one lane has open at the same time. Each costs kernel stack.
+pub const SCOPES: usize = 8;
+/// Steps of an APC's body.
+pub const STEPS_PER_BODY: usize = 16;
+/// Rounds of one `repeat`.
+pub const ROUNDS: u32 = 10_000;
+/// Steps that one lane executes in one iteration, with every round of every `repeat`.
+pub const EXECUTED_STEPS: u64 = 1_000_000;
 /// Values that one outcome consists of.
 pub const OBSERVED: usize = 32;
 /// Steps of one lane.

@@ -9,15 +9,17 @@
 //! | 8 | 1 | events *e* |
 //! | 9 | 1 | APCs *a* |
 //! | 10 | 1 | observed values *o* |
-//! | 11 | 1 | reserved, zero |
+//! | 11 | 1 | locks *k* |
 //! | 12 | 4 | length of the whole program in bytes |
 //! | 16 | 24 | steps of each lane, 6 × u32; zero past lane *l* |
-//! | 40 | 8 | reserved, zero |
+//! | 40 | 1 | raw lanes: bit *i* is set when lane *i* is raw |
+//! | 41 | 7 | reserved, zero |
 //! | 48 | 8·*v* | initial values of the variables, i64 |
 //! | … | 8·*e* | events: kind u8 (0 notification, 1 synchronization), signaled u8, 6 reserved |
-//! | … | 8·*a* | APCs: kind u8 (0 special, 1 normal), lane u8, 6 reserved |
-//! | … | 8·*o* | observed: kind u8 (0 register, 1 variable), lane u8, index u8, 5 reserved |
-//! | … | 16·steps | the steps, lane after lane ([`crate::step`]) |
+//! | … | 8·*a* | APCs: kind u8 (0 special, 1 normal), lane u8, 2 reserved, steps of its body u32 |
+//! | … | 8·*k* | locks: kind u8 (0 fast mutex, 1 guarded mutex, 2 mutex), 7 reserved |
+//! | … | 8·*o* | observed: kind u8 (0 register, 1 variable, 2 register of an APC), lane or APC u8, index u8, 5 reserved |
+//! | … | 16·steps | the steps, lane after lane and then APC after APC ([`crate::step`]) |
 
 use crate::bytes::Reader;
 use crate::limits;
@@ -31,6 +33,8 @@ pub const FORMAT: u16 = 1;
 pub const HEAD_SIZE: usize = 48;
 /// Size of one entry of each table in bytes.
 pub const ENTRY_SIZE: usize = 8;
+/// Where in an APC's entry the number of its body's steps stands.
+const BODY_STEPS_AT: usize = 4;
 
 /// What kind of event: how many waiters one signal releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +72,56 @@ pub struct Apc {
     pub lane: u8,
 }
 
+/// What kind of lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LockKind {
+    /// FAST_MUTEX: its holder is at APC_LEVEL; not recursive.
+    FastMutex,
+    /// KGUARDED_MUTEX: as a fast mutex since Windows 8.
+    GuardedMutex,
+    /// KMUTEX: its owner is as in a critical region, once whatever the recursion.
+    Mutex,
+}
+
+impl LockKind {
+    /// Whether holding it means being at APC_LEVEL, and acquiring it blocks without a time-out.
+    pub const fn raises(self) -> bool {
+        matches!(self, Self::FastMutex | Self::GuardedMutex)
+    }
+}
+
+/// Whose steps: a lane's, or those of an APC's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    /// A lane.
+    Lane(u8),
+    /// The body of an APC.
+    Body(u8),
+}
+
+impl Place {
+    /// Added to an APC's index in [`Place::number`].
+    const BODY: u32 = 0x100;
+
+    /// The place as one number, as replies hold it: a lane's index, or 256 + an APC's.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Lane(lane) => lane as u32,
+            Self::Body(apc) => Self::BODY + apc as u32,
+        }
+    }
+
+    /// The place of that [`number`](Self::number).
+    pub fn from_number(number: u32) -> Option<Self> {
+        match u8::try_from(number) {
+            Ok(lane) => Some(Self::Lane(lane)),
+            Err(_) => u8::try_from(number.checked_sub(Self::BODY)?)
+                .ok()
+                .map(Self::Body),
+        }
+    }
+}
+
 /// One value of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Observed {
@@ -80,6 +134,13 @@ pub enum Observed {
     },
     /// The final value of a variable.
     Variable(u8),
+    /// The final value of a register of an APC's body.
+    ApcRegister {
+        /// Of which APC.
+        apc: u8,
+        /// Which one.
+        register: u8,
+    },
 }
 
 /// Why bytes are no program.
@@ -105,6 +166,8 @@ pub enum Malformation {
     Register,
     /// A field that the step does not use is not zero.
     Unused,
+    /// A time-out or a count of a step is out of its range.
+    Range,
 }
 
 /// A malformation and the byte where it is.
@@ -131,7 +194,10 @@ struct Tables {
     events: u8,
     apcs: u8,
     observed: u8,
+    locks: u8,
+    raw: u8,
     steps: [u32; limits::LANES],
+    bodies: [u8; limits::APCS],
 }
 
 impl Tables {
@@ -143,19 +209,52 @@ impl Tables {
         self.events_at() + usize::from(self.events) * ENTRY_SIZE
     }
 
-    fn observed_at(&self) -> usize {
+    fn locks_at(&self) -> usize {
         self.apcs_at() + usize::from(self.apcs) * ENTRY_SIZE
+    }
+
+    fn observed_at(&self) -> usize {
+        self.locks_at() + usize::from(self.locks) * ENTRY_SIZE
     }
 
     fn steps_at(&self) -> usize {
         self.observed_at() + usize::from(self.observed) * ENTRY_SIZE
     }
 
-    /// Every count is below its limit here, so that the sum cannot overflow.
-    fn step_at(&self, lane: usize, step: usize) -> usize {
-        let before: usize = self.steps.iter().take(lane).map(|&n| n as usize).sum();
-        self.steps_at() + (before + step) * STEP_SIZE
+    fn len(&self, place: Place) -> usize {
+        match place {
+            Place::Lane(lane) => self.steps.get(usize::from(lane)).map_or(0, |&n| n as usize),
+            Place::Body(apc) => self.bodies.get(usize::from(apc)).map_or(0, |&n| n.into()),
+        }
     }
+
+    /// Every count is below its limit here, so that the sums cannot overflow.
+    fn step_at(&self, place: Place, step: usize) -> usize {
+        let (lanes, bodies) = match place {
+            Place::Lane(lane) => (usize::from(lane), 0),
+            Place::Body(apc) => (limits::LANES, usize::from(apc)),
+        };
+        let in_lanes: usize = self.steps.iter().take(lanes).map(|&n| n as usize).sum();
+        let in_bodies: usize = self
+            .bodies
+            .iter()
+            .take(bodies)
+            .map(|&n| usize::from(n))
+            .sum();
+        self.steps_at() + (in_lanes + in_bodies + step) * STEP_SIZE
+    }
+
+    fn end(&self) -> usize {
+        self.step_at(Place::Body(count8(limits::APCS)), 0)
+    }
+}
+
+/// A limit as an index type. Every limit on tables is below 256.
+const fn count8(limit: usize) -> u8 {
+    assert!(limit < 256, "tables have one-byte counts");
+    #[allow(clippy::cast_possible_truncation, reason = "checked in the line above")]
+    let count = limit as u8;
+    count
 }
 
 fn fail<T>(what: Malformation, offset: usize) -> Result<T, Malformed> {
@@ -184,13 +283,14 @@ impl<'a> Program<'a> {
         let mut reader = Reader::new(bytes);
         let magic = reader.u32();
         let format = reader.u16();
-        let [lanes, variables, events, apcs, observed, reserved] = reader.array();
+        let [lanes, variables, events, apcs, observed, locks] = reader.array();
         let length = reader.u32();
         let mut steps = [0; limits::LANES];
         for count in &mut steps {
             *count = reader.u32();
         }
-        let tail = reader.u64();
+        let raw = reader.u8();
+        let tail: [u8; 7] = reader.array();
         if !reader.complete() {
             return fail(Malformation::Length, bytes.len());
         }
@@ -206,6 +306,7 @@ impl<'a> Program<'a> {
             (events, limits::EVENTS, 8),
             (apcs, limits::APCS, 9),
             (observed, limits::OBSERVED, 10),
+            (locks, limits::LOCKS, 11),
         ];
         for (count, limit, offset) in counts {
             if usize::from(count) > limit {
@@ -214,9 +315,6 @@ impl<'a> Program<'a> {
         }
         if lanes == 0 {
             return fail(Malformation::Limit, 6);
-        }
-        if reserved != 0 {
-            return fail(Malformation::Reserved, 11);
         }
         for (lane, &count) in steps.iter().enumerate() {
             let limit = if lane < usize::from(lanes) {
@@ -228,19 +326,35 @@ impl<'a> Program<'a> {
                 return fail(Malformation::Limit, 16 + lane * 4);
             }
         }
-        if tail != 0 {
-            return fail(Malformation::Reserved, 40);
+        if u32::from(raw) >> lanes != 0 {
+            return fail(Malformation::Index, 40);
         }
-        let tables = Tables {
+        if tail != [0; 7] {
+            return fail(Malformation::Reserved, 41);
+        }
+        let mut tables = Tables {
             lanes,
             variables,
             events,
             apcs,
             observed,
+            locks,
+            raw,
             steps,
+            bodies: [0; limits::APCS],
         };
-        let end = tables.step_at(limits::LANES, 0);
-        if length as usize != end || bytes.len() != end {
+        for (index, body) in tables.bodies.iter_mut().take(apcs.into()).enumerate() {
+            // The table of APCs stands before everything whose place depends on the bodies.
+            let at = HEAD_SIZE
+                + (usize::from(variables) + usize::from(events) + index) * ENTRY_SIZE
+                + BODY_STEPS_AT;
+            let count = bytes.get(at..).map_or(0, |rest| Reader::new(rest).u32());
+            *body = match u8::try_from(count) {
+                Ok(count) if usize::from(count) <= limits::STEPS_PER_BODY => count,
+                _ => return fail(Malformation::Limit, at),
+            };
+        }
+        if length as usize != tables.end() || bytes.len() != tables.end() {
             return fail(Malformation::Length, 12);
         }
         Ok(tables)
@@ -266,15 +380,25 @@ impl<'a> Program<'a> {
         }
         for index in 0..usize::from(tables.apcs) {
             let at = tables.apcs_at() + index * ENTRY_SIZE;
-            let [kind, lane, reserved @ ..] = self.entry(at);
+            let [kind, lane, reserved_low, reserved_high, _body @ ..] = self.entry(at);
             if kind > 1 {
                 return fail(Malformation::Kind, at);
             }
             if lane >= tables.lanes {
                 return fail(Malformation::Index, at + 1);
             }
-            if reserved != [0; 6] {
+            if (reserved_low, reserved_high) != (0, 0) {
                 return fail(Malformation::Reserved, at + 2);
+            }
+        }
+        for index in 0..usize::from(tables.locks) {
+            let at = tables.locks_at() + index * ENTRY_SIZE;
+            let [kind, reserved @ ..] = self.entry(at);
+            if kind > 2 {
+                return fail(Malformation::Kind, at);
+            }
+            if reserved != [0; 7] {
+                return fail(Malformation::Reserved, at + 1);
             }
         }
         for index in 0..usize::from(tables.observed) {
@@ -283,6 +407,7 @@ impl<'a> Program<'a> {
             let in_range = match kind {
                 0 => lane < tables.lanes && usize::from(number) < limits::REGISTERS,
                 1 => lane == 0 && number < tables.variables,
+                2 => lane < tables.apcs && usize::from(number) < limits::REGISTERS,
                 _ => return fail(Malformation::Kind, at),
             };
             if !in_range {
@@ -296,37 +421,113 @@ impl<'a> Program<'a> {
     }
 
     fn check_steps(&self) -> Result<(), Malformed> {
-        for lane in 0..self.lanes() {
-            for index in 0..self.steps(lane) {
-                let at = self.tables.step_at(lane, index);
-                let step = match self.decode(lane, index) {
-                    Ok(step) => step,
-                    Err(BadStep::Operation) => return fail(Malformation::Operation, at),
-                    Err(BadStep::Register) => return fail(Malformation::Register, at + 1),
-                    Err(BadStep::Unused) => return fail(Malformation::Unused, at + 1),
-                };
-                let in_range = match step {
-                    Step::Queue { apc, .. } | Step::Ran { apc, .. } => apc < self.tables.apcs,
-                    Step::Set { event } | Step::Reset { event } | Step::Wait { event } => {
-                        event < self.tables.events
-                    }
-                    Step::Store { variable, .. } | Step::Load { variable, .. } => {
-                        variable < self.tables.variables
-                    }
-                    _ => true,
-                };
-                if !in_range {
-                    return fail(Malformation::Index, at + 2);
-                }
+        for place in self.places() {
+            for index in 0..self.len(place) {
+                self.check_step(place, index)?;
             }
         }
         Ok(())
     }
 
-    fn decode(&self, lane: usize, index: usize) -> Result<Step, BadStep> {
-        let at = self.tables.step_at(lane, index);
+    fn check_step(&self, place: Place, index: usize) -> Result<(), Malformed> {
+        let tables = &self.tables;
+        let at = tables.step_at(place, index);
+        let step = match self.decode(place, index) {
+            Ok(step) => step,
+            Err(BadStep::Operation) => return fail(Malformation::Operation, at),
+            Err(BadStep::Register) => return fail(Malformation::Register, at + 1),
+            Err(BadStep::Unused) => return fail(Malformation::Unused, at + 1),
+            Err(BadStep::Range) => return fail(Malformation::Range, at + 8),
+        };
+        let in_range = match step {
+            Step::Queue { apc, .. } | Step::Ran { apc, .. } => apc < tables.apcs,
+            Step::Set { event }
+            | Step::Reset { event }
+            | Step::Wait { event }
+            | Step::WaitFor { event, .. } => event < tables.events,
+            Step::Store { variable, .. } | Step::Load { variable, .. } => {
+                variable < tables.variables
+            }
+            Step::Acquire { lock } | Step::Release { lock } => lock < tables.locks,
+            Step::Try {
+                lock, milliseconds, ..
+            } => {
+                let timed = self.lock(lock.into()) == Some(LockKind::Mutex);
+                if milliseconds != 0 && !timed {
+                    return fail(Malformation::Range, at + 8);
+                }
+                lock < tables.locks
+            }
+            _ => true,
+        };
+        if !in_range {
+            return fail(Malformation::Index, at + 2);
+        }
+        // Where a block ends is a matter of form, so that nobody has to look for it later.
+        if let Step::Try { length, .. } | Step::Repeat { length, .. } = step {
+            let end = index
+                .checked_add(length as usize)
+                .and_then(|last| last.checked_add(1));
+            if end.and_then(|end| self.step(place, end)) != Some(Step::End) {
+                return fail(Malformation::Length, at + 4);
+            }
+        }
+        Ok(())
+    }
+
+    fn decode(&self, place: Place, index: usize) -> Result<Step, BadStep> {
+        let at = self.tables.step_at(place, index);
         let bytes = self.bytes.get(at..).and_then(|rest| rest.first_chunk());
         bytes.map_or(Err(BadStep::Operation), Step::decode)
+    }
+
+    /// All lanes, then all bodies of APCs, the empty ones too.
+    pub fn places(&self) -> impl Iterator<Item = Place> + use<> {
+        let lanes = (0..self.tables.lanes).map(Place::Lane);
+        lanes.chain((0..self.tables.apcs).map(Place::Body))
+    }
+
+    /// Number of steps of a lane or body; 0 for one that does not exist.
+    pub fn len(&self, place: Place) -> usize {
+        self.tables.len(place)
+    }
+
+    /// A step of a lane or body, or `None` past its end.
+    pub fn step(&self, place: Place, index: usize) -> Option<Step> {
+        if index < self.len(place) {
+            self.decode(place, index).ok()
+        } else {
+            None
+        }
+    }
+
+    /// The steps of a lane or body in order.
+    pub fn steps(&self, place: Place) -> impl Iterator<Item = Step> + use<'a> {
+        let program = *self;
+        (0..program.len(place)).map_while(move |index| program.step(place, index))
+    }
+
+    /// Whether a lane is raw: its regions may be left in any order.
+    pub fn raw(&self, lane: usize) -> bool {
+        lane < self.lanes() && self.tables.raw >> lane & 1 != 0
+    }
+
+    /// Number of locks.
+    pub fn locks(&self) -> usize {
+        usize::from(self.tables.locks)
+    }
+
+    /// The kind of a lock, or `None` when there is no such lock.
+    pub fn lock(&self, index: usize) -> Option<LockKind> {
+        if index >= self.locks() {
+            return None;
+        }
+        let [kind, ..] = self.entry(self.tables.locks_at() + index * ENTRY_SIZE);
+        Some(match kind {
+            0 => LockKind::FastMutex,
+            1 => LockKind::GuardedMutex,
+            _ => LockKind::Mutex,
+        })
     }
 
     /// The bytes of the whole program.
@@ -337,26 +538,6 @@ impl<'a> Program<'a> {
     /// Number of lanes, 1 to [`limits::LANES`].
     pub fn lanes(&self) -> usize {
         usize::from(self.tables.lanes)
-    }
-
-    /// Number of steps of a lane; 0 for a lane that does not exist.
-    pub fn steps(&self, lane: usize) -> usize {
-        self.tables.steps.get(lane).map_or(0, |&n| n as usize)
-    }
-
-    /// A step of a lane, or `None` past its end.
-    pub fn step(&self, lane: usize, index: usize) -> Option<Step> {
-        if index < self.steps(lane) {
-            self.decode(lane, index).ok()
-        } else {
-            None
-        }
-    }
-
-    /// The steps of a lane in order.
-    pub fn lane_steps(&self, lane: usize) -> impl Iterator<Item = Step> + use<'a> {
-        let program = *self;
-        (0..program.steps(lane)).map_while(move |index| program.step(lane, index))
     }
 
     /// Number of variables.
@@ -427,26 +608,31 @@ impl<'a> Program<'a> {
             return None;
         }
         let [kind, lane, number, ..] = self.entry(self.tables.observed_at() + index * ENTRY_SIZE);
-        Some(if kind == 0 {
-            Observed::Register {
+        Some(match kind {
+            0 => Observed::Register {
                 lane,
                 register: number,
-            }
-        } else {
-            Observed::Variable(number)
+            },
+            1 => Observed::Variable(number),
+            _ => Observed::ApcRegister {
+                apc: lane,
+                register: number,
+            },
         })
     }
 
     /// The value of an observed item at the end of an iteration.
     ///
-    /// Both the driver and the model take their outcomes through this function.
+    /// Both the driver and the model take their outcomes through this function. `register` is given
+    /// the place whose register it is.
     pub fn value_of(
         observed: Observed,
-        register: impl Fn(usize, usize) -> i64,
+        register: impl Fn(Place, usize) -> i64,
         variable: impl Fn(usize) -> i64,
     ) -> i64 {
         match observed {
-            Observed::Register { lane, register: r } => register(lane.into(), r.into()),
+            Observed::Register { lane, register: r } => register(Place::Lane(lane), r.into()),
+            Observed::ApcRegister { apc, register: r } => register(Place::Body(apc), r.into()),
             Observed::Variable(v) => variable(v.into()),
         }
     }

@@ -4,10 +4,10 @@
 //! |---|---|---|
 //! | 0 | 1 | operation, [`Op`] |
 //! | 1 | 1 | destination register, or [`NO_REGISTER`] |
-//! | 2 | 1 | index of the variable, event or APC, or 0 |
+//! | 2 | 1 | index of the variable, event, APC or lock, or 0 |
 //! | 3 | 1 | source register, or [`NO_REGISTER`] |
-//! | 4 | 4 | reserved, zero |
-//! | 8 | 8 | constant, signed |
+//! | 4 | 4 | steps in the block that the step begins, or 0 |
+//! | 8 | 8 | constant, signed; a time-out in milliseconds; a count |
 
 use crate::bytes::{Reader, Writer};
 use crate::limits;
@@ -81,8 +81,50 @@ pub enum Step {
         /// Which event.
         event: u8,
     },
+    /// Like [`Step::Wait`], with a time-out of its own that is a result and no failure.
+    WaitFor {
+        /// Which event.
+        event: u8,
+        /// 1 when the event was signaled, 0 when the time-out passed.
+        to: Register,
+        /// The time-out in milliseconds; 0 only looks.
+        milliseconds: u32,
+    },
     /// Waits until every lane has come to its barrier of the same number.
     Barrier,
+    /// `ExAcquireFastMutex`, `KeAcquireGuardedMutex`, or a wait for a KMUTEX with the run's wait
+    /// deadline.
+    Acquire {
+        /// Which lock.
+        lock: u8,
+    },
+    /// `ExReleaseFastMutex`, `KeReleaseGuardedMutex` or `KeReleaseMutex`.
+    Release {
+        /// Which lock.
+        lock: u8,
+    },
+    /// `ExTryToAcquireFastMutex`, `KeTryToAcquireGuardedMutex`, or a wait for a KMUTEX with a time-out
+    /// of its own. The block that follows, up to its [`Step::End`], runs only with the lock, and
+    /// releases it.
+    Try {
+        /// Which lock.
+        lock: u8,
+        /// 1 when it was acquired, 0 when not.
+        to: Register,
+        /// The time-out in milliseconds; 0 for anything but a KMUTEX.
+        milliseconds: u32,
+        /// Steps in the block, its end not counted.
+        length: u32,
+    },
+    /// Executes the block that follows, up to its [`Step::End`], so many times.
+    Repeat {
+        /// How many times, 1 to [`limits::ROUNDS`].
+        count: u32,
+        /// Steps in the block, its end not counted.
+        length: u32,
+    },
+    /// Ends the block of a [`Step::Try`] or [`Step::Repeat`].
+    End,
     /// Stores a value in a variable (sequentially consistent).
     Store {
         /// Which variable.
@@ -126,11 +168,17 @@ pub enum Op {
     Barrier = 15,
     Store = 16,
     Load = 17,
+    WaitFor = 18,
+    Acquire = 19,
+    Release = 20,
+    Try = 21,
+    Repeat = 22,
+    End = 23,
 }
 
 impl Op {
     /// Every operation.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::EnterCritical,
         Self::LeaveCritical,
         Self::EnterGuarded,
@@ -148,6 +196,12 @@ impl Op {
         Self::Barrier,
         Self::Store,
         Self::Load,
+        Self::WaitFor,
+        Self::Acquire,
+        Self::Release,
+        Self::Try,
+        Self::Repeat,
+        Self::End,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -164,6 +218,8 @@ pub enum BadStep {
     Register,
     /// A field that this operation does not use is not zero (or not [`NO_REGISTER`]).
     Unused,
+    /// A time-out or a count is out of its range.
+    Range,
 }
 
 fn optional(register: u8) -> Result<Option<Register>, BadStep> {
@@ -178,17 +234,26 @@ fn required(register: u8) -> Result<Register, BadStep> {
     optional(register)?.ok_or(BadStep::Register)
 }
 
+fn ranged(value: i64, least: u32, most: u32) -> Result<u32, BadStep> {
+    match u32::try_from(value) {
+        Ok(value) if (least..=most).contains(&value) => Ok(value),
+        _ => Err(BadStep::Range),
+    }
+}
+
 impl Step {
     /// Decodes 16 bytes. Indices of variables, events and APCs are not yet checked.
     ///
     /// # Errors
-    /// [`BadStep`]: an unknown operation, a bad register, or something in an unused field.
+    /// [`BadStep`]: an unknown operation, a bad register, a time-out or count out of range, or
+    /// something in an unused field.
     pub fn decode(bytes: &[u8; STEP_SIZE]) -> Result<Self, BadStep> {
         let mut reader = Reader::new(bytes);
         let [op, to, index, from] = reader.array();
-        let _reserved = reader.u32();
+        let length = reader.u32();
         let constant = reader.i64();
         let required_to = || required(to);
+        let milliseconds = || ranged(constant, 0, limits::WAIT_DEADLINE_MS);
         let step = match Op::from_number(op).ok_or(BadStep::Operation)? {
             Op::EnterCritical => Self::EnterCritical,
             Op::LeaveCritical => Self::LeaveCritical,
@@ -220,6 +285,24 @@ impl Step {
                 variable: index,
                 to: required_to()?,
             },
+            Op::WaitFor => Self::WaitFor {
+                event: index,
+                to: required_to()?,
+                milliseconds: milliseconds()?,
+            },
+            Op::Acquire => Self::Acquire { lock: index },
+            Op::Release => Self::Release { lock: index },
+            Op::Try => Self::Try {
+                lock: index,
+                to: required_to()?,
+                milliseconds: milliseconds()?,
+                length,
+            },
+            Op::Repeat => Self::Repeat {
+                count: ranged(constant, 1, limits::ROUNDS)?,
+                length,
+            },
+            Op::End => Self::End,
         };
         // Each step has one encoding, so whatever differs from it stands in a field it does not use.
         if step.encode() == *bytes {
@@ -231,6 +314,7 @@ impl Step {
 
     /// Encodes the step.
     pub fn encode(self) -> [u8; STEP_SIZE] {
+        let mut length = 0;
         let (op, to, index, from, constant) = match self {
             Self::EnterCritical => (Op::EnterCritical, None, 0, None, 0),
             Self::LeaveCritical => (Op::LeaveCritical, None, 0, None, 0),
@@ -246,6 +330,11 @@ impl Step {
             Self::Set { event } => (Op::Set, None, event, None, 0),
             Self::Reset { event } => (Op::Reset, None, event, None, 0),
             Self::Wait { event } => (Op::Wait, None, event, None, 0),
+            Self::WaitFor {
+                event,
+                to,
+                milliseconds,
+            } => (Op::WaitFor, Some(to), event, None, milliseconds.into()),
             Self::Barrier => (Op::Barrier, None, 0, None, 0),
             Self::Store {
                 variable,
@@ -253,6 +342,25 @@ impl Step {
                 constant,
             } => (Op::Store, None, variable, from, constant),
             Self::Load { variable, to } => (Op::Load, Some(to), variable, None, 0),
+            Self::Acquire { lock } => (Op::Acquire, None, lock, None, 0),
+            Self::Release { lock } => (Op::Release, None, lock, None, 0),
+            Self::Try {
+                lock,
+                to,
+                milliseconds,
+                length: block,
+            } => {
+                length = block;
+                (Op::Try, Some(to), lock, None, milliseconds.into())
+            }
+            Self::Repeat {
+                count,
+                length: block,
+            } => {
+                length = block;
+                (Op::Repeat, None, 0, None, count.into())
+            }
+            Self::End => (Op::End, None, 0, None, 0),
         };
         let mut bytes = [0; STEP_SIZE];
         let mut writer = Writer::new(&mut bytes);
@@ -260,7 +368,7 @@ impl Step {
         writer.u8(to.unwrap_or(NO_REGISTER));
         writer.u8(index);
         writer.u8(from.unwrap_or(NO_REGISTER));
-        writer.u32(0);
+        writer.u32(length);
         writer.i64(constant);
         bytes
     }
@@ -274,13 +382,14 @@ mod tests {
     proptest! {
         /// Bytes that decode encode to themselves: no two encodings mean the same step.
         #[test]
-        fn decoding_is_injective(mut bytes in any::<[u8; STEP_SIZE]>(), op in 0_u8..20, plain in any::<bool>()) {
+        fn decoding_is_injective(mut bytes in any::<[u8; STEP_SIZE]>(), op in 0_u8..26, plain in any::<bool>()) {
             bytes[0] = op;
             if plain {
                 bytes[1] %= 17;
                 bytes[2] %= 16;
                 bytes[3] = NO_REGISTER;
-                bytes[4..].fill(0);
+                bytes[5..].fill(0);
+                bytes[8] = 9;
             }
             if let Ok(step) = Step::decode(&bytes) {
                 prop_assert_eq!(step.encode(), bytes);

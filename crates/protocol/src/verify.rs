@@ -1,38 +1,59 @@
 //! What may run in ring 0.
 //!
-//! The verifier trusts nobody: it looks at the bytes that will be executed, on every lane, before
-//! anything runs. What it accepts leaves each thread with the counters and the IRQL it began with,
-//! also when the run is cancelled at any step.
+//! The verifier trusts nobody: it looks at the bytes that will be executed, on every lane and in
+//! every APC's body, before anything runs. What it accepts leaves each thread with the counters, the
+//! IRQL and the locks it began with, also when the run is cancelled at any step.
 
+mod scopes;
+mod walk;
+
+#[cfg(doc)]
 use crate::limits;
-use crate::program::Program;
+use crate::program::{Place, Program};
 use crate::step::Step;
+use walk::Walk;
 
 /// Why a program is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Reason {
-    /// A leave or lower without the enter or raise that it would end.
+    /// A leave, lower, release or end without anything open that it would end.
     NothingToLeave = 100,
-    /// A leave or lower that would end another scope than the innermost open one.
+    /// A leave, lower, release or end that would end another scope than the innermost open one.
     NotInnermost = 101,
-    /// The lane ends with a region or an IRQL scope still open.
+    /// The lane or body ends with something still open.
     LeftOpen = 102,
     /// More regions open at the same time than [`limits::NESTING`].
     TooDeep = 103,
-    /// A raise inside a raise.
+    /// A raise at APC_LEVEL.
     RaisedTwice = 104,
-    /// A barrier or a wait at APC_LEVEL, where the lane would hold up the APCs that others wait for.
+    /// A barrier, or a wait that has to end by itself, at APC_LEVEL: the lane would hold up the APCs
+    /// that others wait for.
     BlocksAtApcLevel = 105,
     /// The lanes have different numbers of barriers.
     UnequalBarriers = 106,
     /// The program queues APCs, and `KeInitializeApc` or `KeInsertQueueApc` was not found.
     NoApcRoutines = 107,
+    /// A lock that the lane holds is acquired again, and is not recursive.
+    HeldAlready = 108,
+    /// A lock is acquired without a time-out while one of the same or of a higher index is held: two
+    /// lanes could wait for each other.
+    LockOrder = 109,
+    /// More locks, raises and blocks open at the same time than [`limits::SCOPES`].
+    TooManyScopes = 110,
+    /// A block ends with other regions open, or other mutexes held, than it began with.
+    UnbalancedBlock = 111,
+    /// The lane executes more steps than [`limits::EXECUTED_STEPS`].
+    TooLong = 112,
+    /// A step that an APC's body may not have: it could block, or change the IRQL.
+    NotInABody = 113,
+    /// An APC's body queues an APC that is declared no later: bodies could queue each other for ever.
+    QueuesBackwards = 114,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 15] = [
         Self::NothingToLeave,
         Self::NotInnermost,
         Self::LeftOpen,
@@ -41,6 +62,13 @@ impl Reason {
         Self::BlocksAtApcLevel,
         Self::UnequalBarriers,
         Self::NoApcRoutines,
+        Self::HeldAlready,
+        Self::LockOrder,
+        Self::TooManyScopes,
+        Self::UnbalancedBlock,
+        Self::TooLong,
+        Self::NotInABody,
+        Self::QueuesBackwards,
     ];
 
     /// The word by which litmus files and reports name the reason.
@@ -54,6 +82,13 @@ impl Reason {
             Self::BlocksAtApcLevel => "blocks-at-apc-level",
             Self::UnequalBarriers => "unequal-barriers",
             Self::NoApcRoutines => "no-apc-routines",
+            Self::HeldAlready => "held-already",
+            Self::LockOrder => "lock-order",
+            Self::TooManyScopes => "too-many-scopes",
+            Self::UnbalancedBlock => "unbalanced-block",
+            Self::TooLong => "too-long",
+            Self::NotInABody => "not-in-a-body",
+            Self::QueuesBackwards => "queues-backwards",
         }
     }
 
@@ -62,13 +97,28 @@ impl Reason {
         match self {
             Self::NothingToLeave => "nothing is open that this step could leave",
             Self::NotInnermost => "this step leaves another scope than the innermost open one",
-            Self::LeftOpen => "the lane ends with this scope still open",
+            Self::LeftOpen => "the steps end with this scope still open",
             Self::TooDeep => "more than 1024 regions are open here",
-            Self::RaisedTwice => "the IRQL is raised already; one raise is as deep as they go",
+            Self::RaisedTwice => "the IRQL is APC_LEVEL already; raise only at PASSIVE_LEVEL",
             Self::BlocksAtApcLevel => "a lane may not wait or meet others at APC_LEVEL",
             Self::UnequalBarriers => "every lane must have the same number of barriers",
             Self::NoApcRoutines => {
                 "this kernel does not offer KeInitializeApc and KeInsertQueueApc, so no APC can be queued"
+            }
+            Self::HeldAlready => "the lane holds this lock already, and it is not recursive",
+            Self::LockOrder => {
+                "locks that are waited for without a time-out are acquired in the order of their declarations"
+            }
+            Self::TooManyScopes => "more than 8 locks, raises and blocks are open here",
+            Self::UnbalancedBlock => {
+                "the block ends with other regions or mutexes than it began with"
+            }
+            Self::TooLong => "the lane executes more than 1000000 steps in one iteration",
+            Self::NotInABody => {
+                "an APC's body neither blocks nor takes locks nor changes the IRQL nor repeats"
+            }
+            Self::QueuesBackwards => {
+                "an APC's body queues only APCs that are declared after its own"
             }
         }
     }
@@ -89,137 +139,12 @@ impl Reason {
 /// A refused program: where, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The lane, counted from 0.
-    pub lane: u32,
-    /// The step in the lane, counted from 0; the number of steps when its end is at fault.
+    /// The lane or the body.
+    pub place: Place,
+    /// The step there, counted from 0; the number of steps when the end is at fault.
     pub step: u32,
     /// The rule that it breaks.
     pub reason: Reason,
-}
-
-/// What a lane has open.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Scope {
-    Critical,
-    Guarded,
-    Raise,
-}
-
-/// The open scopes of a lane, innermost last, in two bits each: as deep as [`limits::NESTING`] and
-/// small enough for the kernel stack.
-struct Scopes {
-    words: [u32; Self::WORDS],
-    depth: usize,
-}
-
-impl Scopes {
-    const PER_WORD: usize = 16;
-    /// One scope more than the regions: the raise.
-    const WORDS: usize = limits::NESTING / Self::PER_WORD + 1;
-
-    const fn new() -> Self {
-        Self {
-            words: [0; Self::WORDS],
-            depth: 0,
-        }
-    }
-
-    fn push(&mut self, scope: Scope) -> bool {
-        let Some(word) = self.words.get_mut(self.depth / Self::PER_WORD) else {
-            return false;
-        };
-        let shift = (self.depth % Self::PER_WORD) * 2;
-        *word = (*word & !(3 << shift)) | ((scope as u32) << shift);
-        self.depth += 1;
-        true
-    }
-
-    fn pop(&mut self) -> Option<Scope> {
-        let top = self.depth.checked_sub(1)?;
-        let word = self.words.get(top / Self::PER_WORD)?;
-        self.depth = top;
-        Some(match (word >> ((top % Self::PER_WORD) * 2)) & 3 {
-            0 => Scope::Critical,
-            1 => Scope::Guarded,
-            _ => Scope::Raise,
-        })
-    }
-}
-
-/// What the verifier knows of a lane while it walks along it.
-struct Walk {
-    scopes: Scopes,
-    regions: usize,
-    raised: bool,
-    barriers: u32,
-    /// The most regions open at the same time so far.
-    deepest: usize,
-}
-
-impl Walk {
-    const fn new() -> Self {
-        Self {
-            scopes: Scopes::new(),
-            regions: 0,
-            raised: false,
-            barriers: 0,
-            deepest: 0,
-        }
-    }
-
-    fn enter(&mut self, scope: Scope) -> Result<(), Reason> {
-        if self.regions == limits::NESTING || !self.scopes.push(scope) {
-            return Err(Reason::TooDeep);
-        }
-        self.regions += 1;
-        self.deepest = self.deepest.max(self.regions);
-        Ok(())
-    }
-
-    fn leave(&mut self, scope: Scope) -> Result<(), Reason> {
-        match self.scopes.pop() {
-            None => Err(Reason::NothingToLeave),
-            Some(open) if open != scope => Err(Reason::NotInnermost),
-            Some(_) => Ok(()),
-        }
-    }
-
-    fn step(&mut self, step: Step) -> Result<(), Reason> {
-        match step {
-            Step::EnterCritical => self.enter(Scope::Critical),
-            Step::EnterGuarded => self.enter(Scope::Guarded),
-            Step::LeaveCritical => {
-                self.leave(Scope::Critical)?;
-                self.regions -= 1;
-                Ok(())
-            }
-            Step::LeaveGuarded => {
-                self.leave(Scope::Guarded)?;
-                self.regions -= 1;
-                Ok(())
-            }
-            Step::RaiseApc if self.raised => Err(Reason::RaisedTwice),
-            Step::RaiseApc => {
-                self.raised = true;
-                if self.scopes.push(Scope::Raise) {
-                    Ok(())
-                } else {
-                    Err(Reason::TooDeep)
-                }
-            }
-            Step::Lower => {
-                self.leave(Scope::Raise)?;
-                self.raised = false;
-                Ok(())
-            }
-            Step::Barrier | Step::Wait { .. } if self.raised => Err(Reason::BlocksAtApcLevel),
-            Step::Barrier => {
-                self.barriers += 1;
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 /// What is known of a program that was accepted.
@@ -227,7 +152,7 @@ impl Walk {
 pub struct Verified {
     /// The most regions that any lane has open at the same time.
     pub nesting: usize,
-    /// Whether any lane queues an APC.
+    /// Whether any lane or body queues an APC.
     pub queues_apcs: bool,
 }
 
@@ -240,19 +165,20 @@ fn number(index: usize) -> u32 {
 /// `apc_routines` says whether the kernel offers `KeInitializeApc` and `KeInsertQueueApc`.
 ///
 /// # Errors
-/// [`Refusal`]: the first lane and step that breaks a rule, and the rule.
+/// [`Refusal`]: the first lane or body, and the first step there, that breaks a rule, and the rule.
 pub fn verify(program: &Program<'_>, apc_routines: bool) -> Result<Verified, Refusal> {
     let mut verified = Verified::default();
     let mut barriers = None;
-    for lane in 0..program.lanes() {
+    for place in program.places() {
         let refuse = |step: usize, reason| Refusal {
-            lane: number(lane),
+            place,
             step: number(step),
             reason,
         };
-        let mut walk = Walk::new();
-        for (index, step) in program.lane_steps(lane).enumerate() {
-            walk.step(step).map_err(|reason| refuse(index, reason))?;
+        let mut walk = Walk::new(program, place);
+        for (index, step) in program.steps(place).enumerate() {
+            walk.step(index, step)
+                .map_err(|reason| refuse(index, reason))?;
             if matches!(step, Step::Queue { .. }) {
                 if !apc_routines {
                     return Err(refuse(index, Reason::NoApcRoutines));
@@ -260,14 +186,14 @@ pub fn verify(program: &Program<'_>, apc_routines: bool) -> Result<Verified, Ref
                 verified.queues_apcs = true;
             }
         }
-        let end = program.steps(lane);
-        if walk.scopes.depth != 0 {
-            return Err(refuse(end, Reason::LeftOpen));
-        }
-        if *barriers.get_or_insert(walk.barriers) != walk.barriers {
+        let end = program.len(place);
+        walk.finish().map_err(|reason| refuse(end, reason))?;
+        if let Place::Lane(_) = place
+            && *barriers.get_or_insert(walk.barriers()) != walk.barriers()
+        {
             return Err(refuse(end, Reason::UnequalBarriers));
         }
-        verified.nesting = verified.nesting.max(walk.deepest);
+        verified.nesting = verified.nesting.max(walk.deepest());
     }
     Ok(verified)
 }

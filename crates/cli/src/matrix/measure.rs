@@ -19,6 +19,13 @@ const READY: u8 = 0;
 /// What the target lane waits for.
 const GO: u8 = 1;
 
+/// The APC in whose routine it happens, where that is so.
+const OUTER: u8 = 0;
+const QUEUE_OUTER: Step = Step::Queue {
+    apc: OUTER,
+    to: None,
+};
+
 /// Registers: was the APC inserted, had it run at the point of the row, had it run at the end.
 const INSERTED: u8 = 0;
 const THEN: u8 = 1;
@@ -74,7 +81,7 @@ pub(super) fn apc(
             [_, 1, _] => &mut deliveries.now,
             // What another lane has queued need not have run by any moment of this lane's own; nor
             // is there such a moment when nothing was left to end.
-            [_, 0, 0] if !row.waits && !row.rest.is_empty() => &mut deliveries.lost,
+            [_, 0, 0] if !row.waits && row.ends() => &mut deliveries.lost,
             [_, 0, _] => &mut deliveries.deferred,
             other => return Err(Gap::Failed(format!("it answered {other:?}"))),
         };
@@ -137,49 +144,70 @@ const fn register(lane: u8, register: u8) -> Observed {
 }
 
 /// The target lane goes into the context; an APC is queued to it, by itself or, while it waits, by
-/// the other lane; it asks whether the APC has run, ends what is open and asks again.
+/// the other lane; it asks whether the APC has run, ends what is open and asks again. In the routine
+/// of an APC, that one's body queues and asks, and the lane asks again when the routine has returned.
 fn apc_program(row: &Row, kind: ApcKind) -> ProgramBuf {
+    let probe = Apc { kind, lane: TARGET };
+    // The one that is asked about is queued by the body of the other, and so comes behind it.
+    let (apc, apcs) = match row.inside {
+        None => (0, vec![probe]),
+        Some(kind) => (1, vec![Apc { kind, lane: TARGET }, probe]),
+    };
     let queue = Step::Queue {
-        apc: 0,
+        apc,
         to: Some(INSERTED),
     };
-    let asked = |to| [Step::Ran { apc: 0, to }];
-    let (by, middle) = if row.waits {
+    let asked = |to| [Step::Ran { apc, to }];
+    let then = [row.between, &asked(THEN)].concat();
+    let (body, middle, observe) = if row.inside.is_some() {
+        let body = [&[queue][..], &then].concat();
+        (body, vec![QUEUE_OUTER], in_body as Observe)
+    } else if row.waits {
+        let wait = [Step::Set { event: READY }, Step::Wait { event: GO }];
         (
-            OTHER,
-            vec![Step::Set { event: READY }, Step::Wait { event: GO }],
+            Vec::new(),
+            [&wait[..], &then].concat(),
+            in_target as Observe,
         )
     } else {
-        (TARGET, vec![queue])
+        (
+            Vec::new(),
+            [&[queue][..], &then].concat(),
+            in_target as Observe,
+        )
     };
-    let mut lanes = vec![
-        [
-            row.before,
-            &middle,
-            row.between,
-            &asked(THEN),
-            row.rest,
-            &asked(AT_END),
-        ]
-        .concat(),
-    ];
+    let mut lanes = vec![[row.before, &middle, row.rest, &asked(AT_END)].concat()];
+    let mut inserted = observe(INSERTED);
     if row.waits {
         lanes.push(vec![
             Step::Wait { event: READY },
             queue,
             Step::Set { event: GO },
         ]);
+        inserted = register(OTHER, INSERTED);
     }
     ProgramBuf {
         events: events(row),
-        apcs: vec![Apc { kind, lane: TARGET }],
-        observed: vec![
-            register(by, INSERTED),
-            register(TARGET, THEN),
-            register(TARGET, AT_END),
-        ],
+        apcs,
+        bodies: vec![body],
+        locks: row.locks().to_vec(),
+        observed: vec![inserted, observe(THEN), register(TARGET, AT_END)],
         lanes,
         ..ProgramBuf::default()
+    }
+}
+
+/// Where an answer is observed.
+type Observe = fn(u8) -> Observed;
+
+const fn in_target(number: u8) -> Observed {
+    register(TARGET, number)
+}
+
+const fn in_body(register: u8) -> Observed {
+    Observed::ApcRegister {
+        apc: OUTER,
+        register,
     }
 }
 
@@ -190,20 +218,29 @@ fn context_program(row: &Row) -> ProgramBuf {
         Step::AllApcsDisabled { to: 1 },
         Step::Irql { to: 2 },
     ];
-    let mut lanes = Vec::new();
-    if row.waits {
-        let wait = [Step::Set { event: READY }, Step::Wait { event: GO }];
-        lanes.push([row.before, &wait, row.between, &questions, row.rest].concat());
-        lanes.push(vec![Step::Wait { event: READY }, Step::Set { event: GO }]);
-    } else {
-        lanes.push([row.before, row.between, &questions, row.rest].concat());
-    }
-    ProgramBuf {
+    let mut program = ProgramBuf {
         events: events(row),
-        observed: (0..3).map(|number| register(TARGET, number)).collect(),
-        lanes,
+        locks: row.locks().to_vec(),
+        observed: (0..3).map(in_target).collect(),
         ..ProgramBuf::default()
+    };
+    if let Some(kind) = row.inside {
+        program.apcs = vec![Apc { kind, lane: TARGET }];
+        program.bodies = vec![questions.to_vec()];
+        program.observed = (0..3).map(in_body).collect();
+        program.lanes.push(vec![QUEUE_OUTER]);
+    } else if row.waits {
+        let wait = [Step::Set { event: READY }, Step::Wait { event: GO }];
+        let steps = [row.before, &wait, row.between, &questions, row.rest].concat();
+        program.lanes.push(steps);
+        program
+            .lanes
+            .push(vec![Step::Wait { event: READY }, Step::Set { event: GO }]);
+    } else {
+        let steps = [row.before, row.between, &questions, row.rest].concat();
+        program.lanes.push(steps);
     }
+    program
 }
 
 fn events(row: &Row) -> Vec<Event> {

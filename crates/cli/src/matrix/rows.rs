@@ -1,6 +1,7 @@
-//! The rows of the matrix: contexts, and what the documentation says of each (semantics.md,
+//! The rows of the matrix: contexts, and what the documentation says of each (docs/semantics.md,
 //! sections 1 and 2). This table is all that is written by hand; everything else is measured.
 
+use apclab_protocol::program::{ApcKind, LockKind};
 use apclab_protocol::step::Step;
 
 /// When an APC runs that is queued in a context.
@@ -44,7 +45,42 @@ pub(super) struct Row {
     pub(super) between: &'static [Step],
     /// Steps that end what is still open.
     pub(super) rest: &'static [Step],
+    /// The kind of the APC in whose routine it all happens, if not in the lane itself.
+    pub(super) inside: Option<ApcKind>,
     pub(super) documented: Documented,
+}
+
+impl Row {
+    /// Whether something ends between the first question and the last, so that what was deferred must
+    /// have run by then.
+    pub(super) fn ends(&self) -> bool {
+        !self.rest.is_empty() || self.inside.is_some()
+    }
+
+    /// The locks that the steps name.
+    pub(super) fn locks(&self) -> &'static [LockKind] {
+        let steps = [self.before, self.between, self.rest];
+        let acquires = |step: &Step| matches!(step, Step::Acquire { .. });
+        if steps.iter().any(|steps| steps.iter().any(acquires)) {
+            &LOCKS
+        } else {
+            &[]
+        }
+    }
+}
+
+/// The locks of the programs that have any.
+const LOCKS: [LockKind; 3] = [LockKind::FastMutex, LockKind::GuardedMutex, LockKind::Mutex];
+const FAST: u8 = 0;
+const GUARDED_MUTEX: u8 = 1;
+const MUTEX: u8 = 2;
+
+const fn acquire(lock: u8) -> Step {
+    Step::Acquire { lock }
+}
+
+const fn release(lock: u8) -> Step {
+    Step::Release { lock }
 }
 
 use Answer::{False, Measure, True};
@@ -79,7 +115,15 @@ const fn inside(
         waits: false,
         between: &[],
         rest,
+        inside: None,
         documented,
+    }
+}
+
+const fn in_routine(context: &'static str, kind: ApcKind, documented: Documented) -> Row {
+    Row {
+        inside: Some(kind),
+        ..inside(context, &[], &[], documented)
     }
 }
 
@@ -113,9 +157,11 @@ const CRITICAL: Documented = documented(Now, Deferred, True, False, 0);
 const GUARDED: Documented = documented(Deferred, Deferred, Measure, True, 0);
 const BOTH: Documented = documented(Deferred, Deferred, True, True, 0);
 const APC_LEVEL: Documented = documented(Deferred, Deferred, False, True, 1);
+/// No APC-disable counter says that a normal APC is in progress.
+const IN_NORMAL: Documented = documented(Now, Deferred, False, False, 0);
 
 /// Every context that programs can get to.
-pub(super) const ROWS: [Row; 17] = [
+pub(super) const ROWS: [Row; 25] = [
     inside("plain code, PASSIVE_LEVEL", &[], &[], PLAIN),
     inside(
         "critical region",
@@ -137,7 +183,39 @@ pub(super) const ROWS: [Row; 17] = [
         BOTH,
     ),
     inside("IRQL APC_LEVEL", &[RaiseApc], &[Lower], APC_LEVEL),
+    inside(
+        "fast mutex held",
+        &[acquire(FAST)],
+        &[release(FAST)],
+        APC_LEVEL,
+    ),
+    inside(
+        "guarded mutex held",
+        &[acquire(GUARDED_MUTEX)],
+        &[release(GUARDED_MUTEX)],
+        APC_LEVEL,
+    ),
+    inside(
+        "owning a KMUTEX",
+        &[acquire(MUTEX)],
+        &[release(MUTEX)],
+        CRITICAL,
+    ),
+    inside(
+        "owning a KMUTEX recursively",
+        &[acquire(MUTEX), acquire(MUTEX)],
+        &[release(MUTEX), release(MUTEX)],
+        CRITICAL,
+    ),
+    in_routine("in a normal APC's routine", ApcKind::Normal, IN_NORMAL),
+    in_routine("in a special APC's routine", ApcKind::Special, APC_LEVEL),
     waiting("waiting in plain code", &[], &[], PLAIN),
+    waiting(
+        "waiting as owner of a KMUTEX",
+        &[acquire(MUTEX)],
+        &[release(MUTEX)],
+        CRITICAL,
+    ),
     waiting(
         "waiting in a critical region",
         &[EnterCritical],
@@ -204,6 +282,13 @@ pub(super) const ROWS: [Row; 17] = [
         &[EnterCritical, RaiseApc],
         &[Lower],
         &[LeaveCritical],
+        CRITICAL,
+    ),
+    after(
+        "inner of two acquires of a KMUTEX released",
+        &[acquire(MUTEX), acquire(MUTEX)],
+        &[release(MUTEX)],
+        &[release(MUTEX)],
         CRITICAL,
     ),
 ];

@@ -1,4 +1,5 @@
 use apclab_litmus::Formula;
+use apclab_protocol::program::Place;
 use proptest::prelude::*;
 
 use super::*;
@@ -120,19 +121,22 @@ fn bug_checks_fail() {
 #[test]
 fn refusals_are_compared_in_reason_lane_and_step() {
     let refusal = Refusal {
-        lane: 1,
+        place: Place::Lane(1),
         step: 2,
         reason: Reason::NotInnermost,
     };
     let expectation = Expectation::Refused {
         reason: Reason::NotInnermost,
-        lane: 1,
+        place: Place::Lane(1),
         step: 2,
     };
     let judged = |got| judge(&expectation, &RunOutcome::Refused(got), Err("not asked"));
     assert_eq!(judged(refusal).verdict, Verdict::Ok);
     let others = [
-        Refusal { lane: 0, ..refusal },
+        Refusal {
+            place: Place::Lane(0),
+            ..refusal
+        },
         Refusal { step: 3, ..refusal },
         Refusal {
             reason: Reason::LeftOpen,
@@ -159,7 +163,7 @@ fn refusals_are_compared_in_reason_lane_and_step() {
 #[test]
 fn what_a_target_cannot_run_is_no_failure() {
     let refusal = Refusal {
-        lane: 0,
+        place: Place::Lane(0),
         step: 0,
         reason: Reason::NoApcRoutines,
     };

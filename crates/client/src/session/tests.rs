@@ -247,10 +247,10 @@ fn refusals_are_read_and_nothing_runs() {
     let mut paper = Paper::new(Vec::new());
     paper.load_status = status::REFUSED;
     paper.load.reason = Reason::NotInnermost as u32;
-    (paper.load.lane, paper.load.step) = (2, 5);
+    (paper.load.lane, paper.load.step) = (Place::Body(2).number(), 5);
     let (answer, seen) = run(paper);
     let refusal = Refusal {
-        lane: 2,
+        place: Place::Body(2),
         step: 5,
         reason: Reason::NotInnermost,
     };

@@ -1,4 +1,4 @@
-//! Kernel APCs: exported and undocumented (semantics.md, section 2).
+//! Kernel APCs: exported and undocumented (docs/semantics.md, section 2).
 
 use apclab_model::kernel::DISPATCH_LEVEL;
 

@@ -1,4 +1,4 @@
-//! Fast mutexes, guarded mutexes and KMUTEX: semantics.md, section 2.
+//! Fast mutexes, guarded mutexes and KMUTEX: docs/semantics.md, section 2.
 
 use apclab_model::kernel::{DISPATCH_LEVEL, FastMutexKind};
 

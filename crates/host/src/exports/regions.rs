@@ -1,4 +1,4 @@
-//! Critical and guarded regions, and the predicates: semantics.md, section 1.
+//! Critical and guarded regions, and the predicates: docs/semantics.md, section 1.
 
 use apclab_model::kernel::{Answer, BugCheck, Kernel, ThreadId};
 

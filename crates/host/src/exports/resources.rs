@@ -1,4 +1,4 @@
-//! Executive resources: semantics.md, section 3.
+//! Executive resources: docs/semantics.md, section 3.
 
 use apclab_model::kernel::{
     BugCheck, DISPATCH_LEVEL, Kernel, ResourceId, ResourceMode, ResourceOwner, ThreadId,

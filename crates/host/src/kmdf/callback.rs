@@ -9,7 +9,7 @@ use crate::thread::Thread;
 
 impl Thread {
     /// Calls an event callback: it must return at the IRQL that it was called at, and with APCs
-    /// disabled or enabled as they were (semantics.md, section 4: one BOOLEAN is compared).
+    /// disabled or enabled as they were (docs/semantics.md, section 4: one BOOLEAN is compared).
     pub(super) fn callback(
         &self,
         name: &str,
@@ -49,7 +49,7 @@ impl Thread {
     }
 
     /// Runs `body` inside the critical region that the framework enters before it dispatches
-    /// (semantics.md, section 5).
+    /// (docs/semantics.md, section 5).
     pub(super) fn in_region<R>(&self, body: impl FnOnce() -> Result<R, Fault>) -> Result<R, Fault> {
         self.lock().kernel.enter_critical(self.id)?;
         let result = body()?;

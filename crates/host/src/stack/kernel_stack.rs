@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::mapping::{Access, Mapping, PAGE};
 
-/// The size of a kernel stack on x64, in bytes (ring0-rules: "24 KB for everything").
+/// The size of a kernel stack on x64, in bytes (docs/semantics.md, section 5).
 pub(crate) const SIZE: usize = 24 << 10;
 /// The inaccessible part below.
 const GUARD: usize = 16 * PAGE;

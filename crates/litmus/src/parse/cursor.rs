@@ -79,12 +79,17 @@ impl<'s> Parser<'s> {
         }
     }
 
-    /// Skips what is left of a line. Names on it that would have been declared count as known from
-    /// here on: their declaration has been reported, their uses are not at fault.
-    pub(super) fn skip_line(&mut self, start: usize) {
+    /// Passes over what is left of a line.
+    pub(super) fn pass_line(&mut self) {
         while !matches!(self.peek().kind, TokenKind::Newline | TokenKind::End) {
             self.bump();
         }
+    }
+
+    /// Skips what is left of a line. Names on it that would have been declared count as known from
+    /// here on: their declaration has been reported, their uses are not at fault.
+    pub(super) fn skip_line(&mut self, start: usize) {
+        self.pass_line();
         for index in start..self.at {
             let token = self.tokens[index];
             if token.kind == TokenKind::Word {

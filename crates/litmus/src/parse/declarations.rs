@@ -1,7 +1,7 @@
-//! The declarations: APCs, events, variables, and the heads of the lanes.
+//! The declarations: APCs, events, variables, locks, and the heads of the lanes.
 
 use apclab_protocol::limits;
-use apclab_protocol::program::{Apc, ApcKind, Event, EventKind};
+use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, LockKind};
 
 use super::cursor::Word;
 use super::symbols::Kind;
@@ -10,7 +10,7 @@ use crate::report::Reported;
 use crate::token::TokenKind;
 
 impl<'s> Parser<'s> {
-    /// `apc NAME special|normal to LANE`
+    /// `apc NAME special|normal to LANE`; the steps that follow are its body
     pub(super) fn apc(&mut self, keyword: Word<'s>) -> Result<(), Reported> {
         self.begin(Part::Declarations, keyword);
         let name = self.new_name()?;
@@ -26,6 +26,7 @@ impl<'s> Parser<'s> {
         // The lanes come later in the text: `aim_apcs` sets the right one.
         self.draft.program.apcs.push(Apc { kind, lane: 0 });
         self.draft.targets.push(target);
+        self.draft.begin_body(target.span.after());
         Ok(())
     }
 
@@ -81,7 +82,18 @@ impl<'s> Parser<'s> {
         Ok(())
     }
 
-    /// `lane NAME`
+    /// `fast-mutex NAME`, `guarded-mutex NAME` or `mutex NAME`
+    pub(super) fn lock(&mut self, kind: LockKind, keyword: Word<'s>) -> Result<(), Reported> {
+        self.begin(Part::Declarations, keyword);
+        let name = self.new_name()?;
+        let count = self.draft.program.locks.len();
+        self.declare(Kind::Lock, name, count, limits::LOCKS);
+        self.draft.names.locks.push(name.text.to_owned());
+        self.draft.program.locks.push(kind);
+        Ok(())
+    }
+
+    /// `lane NAME [raw]`
     pub(super) fn lane(&mut self, keyword: Word<'s>) -> Result<(), Reported> {
         self.begin(Part::Lanes, keyword);
         let name = self.new_name();
@@ -90,9 +102,16 @@ impl<'s> Parser<'s> {
             Ok(name) => (name.text, name.span.after()),
             Err(_) => ("", keyword.span.after()),
         };
-        let count = self.draft.program.lanes.len();
-        self.draft.begin_lane(text, end);
+        let raw = name.is_ok() && self.peek().kind == TokenKind::Word;
+        let raw_read = if raw {
+            self.keyword(&["raw"]).map(|_| self.last_span().after())
+        } else {
+            Ok(end)
+        };
+        let count = self.draft.lanes.len();
+        self.draft
+            .begin_lane(text, *raw_read.as_ref().unwrap_or(&end), raw);
         self.declare(Kind::Lane, name?, count, limits::LANES);
-        Ok(())
+        raw_read.map(drop)
     }
 }

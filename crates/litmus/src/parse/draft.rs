@@ -2,21 +2,85 @@
 
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::limits;
-use apclab_protocol::program::Observed;
-use apclab_protocol::step::Register;
+use apclab_protocol::program::{Observed, Place};
+use apclab_protocol::step::{Register, Step};
 
 use super::cursor::Word;
 use crate::names::Names;
 use crate::place::{Lines, Span};
-use crate::test::{Expectation, LanePlaces, Test};
+use crate::test::{Expectation, StepPlaces, Test};
 
-/// What is known of a lane besides its steps.
+/// The steps of a lane or body while they are being read.
 #[derive(Debug)]
-pub(super) struct LaneDraft {
-    pub(super) steps: Vec<Span>,
-    pub(super) end: Span,
+pub(super) struct StepsDraft {
+    steps: Vec<Step>,
+    spans: Vec<Span>,
+    end: Span,
+    /// The blocks that are open: the step that begins each.
+    blocks: Vec<usize>,
     /// A bit for each register that a step so far has written.
     written: u32,
+}
+
+impl StepsDraft {
+    fn new(end: Span) -> Self {
+        Self {
+            steps: Vec::new(),
+            spans: Vec::new(),
+            end,
+            blocks: Vec::new(),
+            written: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Adds a step. One that ends a block tells the step that began it where that is.
+    pub(super) fn push(&mut self, step: Step, span: Span) {
+        let index = self.steps.len();
+        match step {
+            Step::Try { .. } | Step::Repeat { .. } => self.blocks.push(index),
+            Step::End => {
+                let begin = self.blocks.pop();
+                if let Some((begin, step)) = begin.and_then(|b| Some((b, self.steps.get_mut(b)?)))
+                    && let Step::Try { length, .. } | Step::Repeat { length, .. } = step
+                {
+                    *length = u32::try_from(index - begin - 1).unwrap_or(u32::MAX);
+                }
+            }
+            _ => {}
+        }
+        self.steps.push(step);
+        self.spans.push(span);
+        self.end = span.after();
+    }
+
+    /// The steps that begin blocks which have not ended.
+    pub(super) fn open_blocks(&self) -> impl Iterator<Item = Span> {
+        self.blocks
+            .iter()
+            .filter_map(|&begin| self.spans.get(begin).copied())
+    }
+
+    fn places(&self, text: &Lines<'_>) -> StepPlaces {
+        let spot = |span: Span| (span, text.place(span.start));
+        StepPlaces {
+            steps: self.spans.iter().copied().map(spot).collect(),
+            end: spot(self.end),
+        }
+    }
+}
+
+/// A step of an APC's body that was passed over: its first word has been read, and what follows begins
+/// at that token. It may name what is declared further below.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deferred<'s> {
+    pub(super) apc: u8,
+    pub(super) keyword: &'static str,
+    pub(super) word: Word<'s>,
+    pub(super) at: usize,
 }
 
 /// What was read so far. It makes a [`Test`] once the whole file was read without an error.
@@ -25,38 +89,61 @@ pub(super) struct Draft<'s> {
     pub(super) name: String,
     pub(super) description: String,
     pub(super) shows: Vec<String>,
+    pub(super) tags: Vec<String>,
     pub(super) program: ProgramBuf,
     pub(super) names: Names,
     /// The lanes that the APCs are queued to, which come later in the text.
     pub(super) targets: Vec<Word<'s>>,
-    pub(super) lanes: Vec<LaneDraft>,
+    pub(super) lanes: Vec<StepsDraft>,
+    pub(super) bodies: Vec<StepsDraft>,
+    /// Whose steps the next ones are.
+    pub(super) current: Option<Place>,
+    pub(super) deferred: Vec<Deferred<'s>>,
     pub(super) locations: Vec<(Observed, Span)>,
     pub(super) expectation: Option<Expectation>,
 }
 
 impl Draft<'_> {
-    pub(super) fn begin_lane(&mut self, name: &str, end: Span) {
+    /// Begins a lane; `end` is just behind its head. The steps that follow are its own.
+    pub(super) fn begin_lane(&mut self, name: &str, end: Span, raw: bool) {
+        self.current = u8::try_from(self.lanes.len()).ok().map(Place::Lane);
         self.names.lanes.push(name.to_owned());
-        self.program.lanes.push(Vec::new());
-        self.lanes.push(LaneDraft {
-            steps: Vec::new(),
-            end,
-            written: 0,
-        });
+        self.program.raw.push(raw);
+        self.lanes.push(StepsDraft::new(end));
     }
 
-    /// Notes that the current lane writes a register.
-    pub(super) fn writes(&mut self, register: Register) {
-        if let Some(lane) = self.lanes.last_mut() {
-            lane.written |= 1 << register;
+    /// Begins the body of the APC that was declared last; `end` is just behind its declaration.
+    pub(super) fn begin_body(&mut self, end: Span) {
+        self.current = u8::try_from(self.bodies.len()).ok().map(Place::Body);
+        self.bodies.push(StepsDraft::new(end));
+    }
+
+    pub(super) fn steps(&self, place: Place) -> Option<&StepsDraft> {
+        match place {
+            Place::Lane(lane) => self.lanes.get(usize::from(lane)),
+            Place::Body(apc) => self.bodies.get(usize::from(apc)),
         }
     }
 
-    /// Whether a lane has written a register so far.
-    pub(super) fn has_written(&self, lane: usize, register: Register) -> bool {
-        self.lanes
-            .get(lane)
-            .is_some_and(|lane| lane.written & (1 << register) != 0)
+    /// The lane or body that steps are being read for.
+    pub(super) fn current_steps(&mut self) -> Option<&mut StepsDraft> {
+        match self.current? {
+            Place::Lane(lane) => self.lanes.get_mut(usize::from(lane)),
+            Place::Body(apc) => self.bodies.get_mut(usize::from(apc)),
+        }
+    }
+
+    /// Notes that the current lane or body writes a register.
+    pub(super) fn writes(&mut self, register: Register) {
+        if let Some(steps) = self.current_steps() {
+            steps.written |= 1 << register;
+        }
+    }
+
+    /// Whether a lane or body has written a register so far.
+    pub(super) fn has_written(&self, place: Place, register: Register) -> bool {
+        self.steps(place)
+            .is_some_and(|steps| steps.written & (1 << register) != 0)
     }
 
     /// The index of an observed value, which is added if it is new; nothing when there are too many.
@@ -73,22 +160,31 @@ impl Draft<'_> {
     }
 
     /// The finished test, of a file that was read without an error.
-    pub(super) fn finish(self, file: &str, source: &str, expectation: Expectation) -> Test {
-        let lines = Lines::new(source);
-        let spot = |span: Span| (span, lines.place(span.start));
-        let places = self.lanes.into_iter().map(|lane| LanePlaces {
-            steps: lane.steps.into_iter().map(spot).collect(),
-            end: spot(lane.end),
-        });
+    pub(super) fn finish(mut self, file: &str, source: &str, expectation: Expectation) -> Test {
+        let text = Lines::new(source);
+        let places = |drafts: &[StepsDraft]| drafts.iter().map(|d| d.places(&text)).collect();
+        let (lanes, bodies) = (places(&self.lanes), places(&self.bodies));
+        let steps = |drafts: Vec<StepsDraft>| drafts.into_iter().map(|d| d.steps).collect();
+        self.program.lanes = steps(self.lanes);
+        self.program.bodies = steps(self.bodies);
+        // As a decoded program has them: nothing at the ends of these lists that says nothing.
+        while self.program.bodies.last().is_some_and(Vec::is_empty) {
+            self.program.bodies.pop();
+        }
+        while self.program.raw.last() == Some(&false) {
+            self.program.raw.pop();
+        }
         Test {
             file: file.to_owned(),
             name: self.name,
             description: self.description,
             shows: self.shows,
+            tags: self.tags,
             program: self.program,
             names: self.names,
             expectation,
-            places: places.collect(),
+            lanes,
+            bodies,
         }
     }
 }

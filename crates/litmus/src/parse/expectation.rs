@@ -1,10 +1,11 @@
 //! What else stands at the end of a file: `locations`, and the expectation of a refused program.
 
 use apclab_protocol::limits;
-use apclab_protocol::program::Observed;
+use apclab_protocol::program::{Observed, Place};
 use apclab_protocol::verify::Reason;
 
 use super::cursor::{Word, shortened};
+use super::draft::StepsDraft;
 use super::symbols::Kind;
 use super::{Parser, Part};
 use crate::place::Span;
@@ -13,20 +14,32 @@ use crate::test::Expectation;
 use crate::token::TokenKind;
 use crate::words;
 
+const fn owner_kind(place: Place) -> &'static str {
+    match place {
+        Place::Lane(_) => "lane",
+        Place::Body(_) => "APC",
+    }
+}
+
 impl<'s> Parser<'s> {
-    /// `LANE:REGISTER` or `VARIABLE`
+    /// `LANE:REGISTER`, `APC:REGISTER` or `VARIABLE`
     pub(super) fn location(&mut self) -> Result<(Observed, Span), Reported> {
         let word = self.word("`LANE:REGISTER` or a variable")?;
         if self.peek().kind == TokenKind::Colon {
-            let lane = self.lookup(Kind::Lane, word)?;
+            let place = self.owner(word)?;
             self.bump();
             let register = self.register()?;
             let span = word.span.to(self.last_span());
-            if self.report.is_empty() && !self.draft.has_written(lane.into(), register) {
-                let message = format!("no step of lane `{}` writes r{register}", word.text);
+            if self.report.is_empty() && !self.draft.has_written(place, register) {
+                let whose = owner_kind(place);
+                let message = format!("no step of {whose} `{}` writes r{register}", word.text);
                 self.error(span, message, "expected a register that has a value", None);
             }
-            return Ok((Observed::Register { lane, register }, span));
+            let observed = match place {
+                Place::Lane(lane) => Observed::Register { lane, register },
+                Place::Body(apc) => Observed::ApcRegister { apc, register },
+            };
+            return Ok((observed, span));
         }
         if words::is_register(word.text) {
             let message = format!("`{}` of which lane?", shortened(word.text));
@@ -40,6 +53,15 @@ impl<'s> Parser<'s> {
         }
         let variable = self.lookup(Kind::Variable, word)?;
         Ok((Observed::Variable(variable), word.span))
+    }
+
+    /// What a word names, a lane or an APC, as the place of its steps.
+    fn owner(&mut self, word: Word<'s>) -> Result<Place, Reported> {
+        if self.kind_of(word.text) == Some(Kind::Apc) {
+            self.lookup(Kind::Apc, word).map(Place::Body)
+        } else {
+            self.lookup(Kind::Lane, word).map(Place::Lane)
+        }
     }
 
     /// `locations [A:r1; x;]`, which may take several lines
@@ -76,19 +98,25 @@ impl<'s> Parser<'s> {
         self.error(span, "too many observed values", label, None)
     }
 
-    /// `refused REASON at LANE step NUMBER` or `refused REASON at LANE end`
+    /// `refused REASON at NAME step NUMBER` or `refused REASON at NAME end`; the name is a lane's or an
+    /// APC's
     pub(super) fn refused(&mut self, keyword: Word<'s>) -> Result<(), Reported> {
         self.begin(Part::Expectation, keyword);
         let reason = self.reason()?;
         self.keyword(&["at"])?;
-        let lane = usize::from(self.named(Kind::Lane)?);
-        let steps = self.draft.program.lanes.get(lane).map_or(0, Vec::len);
+        let word = self.word("the name of a lane or an APC")?;
+        let place = self.owner(word)?;
+        let steps = self.draft.steps(place).map_or(0, StepsDraft::len);
         let step = if self.keyword(&["step", "end"])? == "end" {
             steps
         } else {
-            self.step_number(steps)?
+            self.step_number(place, steps)?
         };
-        self.draft.expectation = Some(Expectation::Refused { reason, lane, step });
+        self.draft.expectation = Some(Expectation::Refused {
+            reason,
+            place,
+            step,
+        });
         Ok(())
     }
 
@@ -115,8 +143,9 @@ impl<'s> Parser<'s> {
         meant.and_then(Reason::from_name).ok_or(error)
     }
 
-    /// A step's number, which the text counts from 1; the end of the lane is one more than its steps.
-    fn step_number(&mut self, steps: usize) -> Result<usize, Reported> {
+    /// A step's number, which the text counts from 1; the end of the lane or body is one more
+    /// than its steps.
+    fn step_number(&mut self, place: Place, steps: usize) -> Result<usize, Reported> {
         let token = self.peek();
         let number = self.magnitude("the number of a step, counted from 1")?;
         let step = usize::try_from(number)
@@ -127,8 +156,9 @@ impl<'s> Parser<'s> {
             // With an earlier error, a step may be missing from the count.
             _ if !self.report.is_empty() => Err(Reported),
             _ => {
-                let label = format!("expected 1 to {steps}, or {} for the lane's end", steps + 1);
-                Err(self.error(token.span, "the lane has no such step", label, None))
+                let label = format!("expected 1 to {steps}, or {} for the end", steps + 1);
+                let message = format!("the {} has no such step", owner_kind(place));
+                Err(self.error(token.span, message, label, None))
             }
         }
     }

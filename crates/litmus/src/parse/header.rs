@@ -1,4 +1,4 @@
-//! The head of a file: the test's name, its description and the facts that it shows.
+//! The head of a file: the test's name, its description, the facts that it shows and its tags.
 
 use super::cursor::Word;
 use super::{Parser, Part};
@@ -37,16 +37,29 @@ impl<'s> Parser<'s> {
     /// `shows FACT, FACT…`
     pub(super) fn shows(&mut self, keyword: Word<'s>) -> Result<(), Reported> {
         self.begin(Part::Facts, keyword);
+        self.draft.shows = self.list("the id of a fact")?;
+        Ok(())
+    }
+
+    /// `tags TAG, TAG…`
+    pub(super) fn tags(&mut self, keyword: Word<'s>) -> Result<(), Reported> {
+        self.begin(Part::Tags, keyword);
+        self.draft.tags = self.list("a tag")?;
+        Ok(())
+    }
+
+    /// Words with commas between them, each once.
+    fn list(&mut self, expected: &str) -> Result<Vec<String>, Reported> {
+        let mut list: Vec<String> = Vec::new();
         loop {
-            let fact = self.word("the id of a fact")?;
-            let shows = &mut self.draft.shows;
-            if shows.iter().any(|known| known == fact.text) {
-                let message = format!("`{}` is named twice", fact.text);
-                return Err(self.error(fact.span, message, "", None));
+            let word = self.word(expected)?;
+            if list.iter().any(|known| known == word.text) {
+                let message = format!("`{}` is named twice", word.text);
+                return Err(self.error(word.span, message, "", None));
             }
-            shows.push(fact.text.to_owned());
+            list.push(word.text.to_owned());
             if !self.take(TokenKind::Comma) {
-                return Ok(());
+                return Ok(list);
             }
         }
     }

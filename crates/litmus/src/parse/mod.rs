@@ -12,6 +12,8 @@ mod header;
 mod steps;
 mod symbols;
 
+use apclab_protocol::program::{LockKind, Place};
+
 use crate::condition::Quantifier;
 use crate::diagnostics::Diagnostics;
 use crate::lexer;
@@ -92,6 +94,7 @@ enum Part {
     Name,
     Description,
     Facts,
+    Tags,
     Declarations,
     Lanes,
     Locations,
@@ -109,7 +112,7 @@ impl Part {
         match self {
             Self::Start | Self::Name => "expected once, on the first line",
             Self::Description => "expected once, behind the test's name",
-            Self::Facts => "expected once, before the declarations and the lanes",
+            Self::Facts | Self::Tags => "expected once, before the declarations and the lanes",
             Self::Declarations => "expected before the first lane",
             Self::Lanes => "expected before `locations`",
             Self::Locations | Self::Expectation => "expected once, before the expectation",
@@ -183,19 +186,22 @@ impl<'s> Parser<'s> {
         if self.line_for(word.text, word)? {
             return Ok(());
         }
-        let (what, steps) = if self.part == Part::Lanes {
+        let in_body = matches!(self.draft.current, Some(Place::Body(_)));
+        let (what, first) = if self.part == Part::Lanes {
             ("unknown step", &words::STEPS[..])
         } else {
             ("unknown word", &[][..])
         };
         // Inside a lane a step is likelier than a section, so steps are asked first.
-        let meant = words::nearest(word.text, steps.iter().copied())
-            .or_else(|| words::nearest(word.text, words::SECTIONS))
+        let steps = if in_body { &words::STEPS[..] } else { &[] };
+        let meant = words::nearest(word.text, first.iter().copied())
+            .or_else(|| words::nearest(word.text, words::SECTIONS.iter().chain(steps).copied()))
             .or_else(|| words::nearest(word.text, words::STEPS));
         let label = match self.part {
             Part::Start => "expected `test NAME`",
-            Part::Name | Part::Description | Part::Facts | Part::Declarations => {
-                "expected a declaration (`apc`, `event`, `var`) or a `lane`"
+            Part::Declarations if in_body => "expected a step, another declaration, or a `lane`",
+            Part::Name | Part::Description | Part::Facts | Part::Tags | Part::Declarations => {
+                "expected a declaration (`apc`, `event`, `var`, a lock) or a `lane`"
             }
             Part::Lanes => "expected a step, another `lane`, or the expectation",
             Part::Locations | Part::Expectation => "expected the expectation",
@@ -219,17 +225,21 @@ impl<'s> Parser<'s> {
 
     /// Reads the line that a word begins; false when it begins none.
     fn line_for(&mut self, text: &str, word: Word<'s>) -> Result<bool, Reported> {
-        let is_step = words::STEPS.contains(&text);
-        if !is_step && !words::SECTIONS.contains(&text) {
+        let keywords = words::SECTIONS.iter().chain(&words::STEPS);
+        let Some(keyword) = keywords.copied().find(|keyword| *keyword == text) else {
             return Ok(false);
-        }
+        };
         self.bump();
-        match text {
+        match keyword {
             "test" => self.test_name(word)?,
             "shows" => self.shows(word)?,
+            "tags" => self.tags(word)?,
             "apc" => self.apc(word)?,
             "event" => self.event(word)?,
             "var" => self.variable(word)?,
+            "fast-mutex" => self.lock(LockKind::FastMutex, word)?,
+            "guarded-mutex" => self.lock(LockKind::GuardedMutex, word)?,
+            "mutex" => self.lock(LockKind::Mutex, word)?,
             "lane" => self.lane(word)?,
             "locations" => self.locations(word)?,
             "forall" => self.condition(Quantifier::Forall, word)?,
@@ -254,10 +264,16 @@ impl<'s> Parser<'s> {
             self.error(word.span, message, part.expected(), None);
         }
         self.part = self.part.max(part);
+        self.draft.current = None;
+        if part > Part::Declarations {
+            self.bodies();
+        }
     }
 
     /// What only the whole file shows.
     fn check_whole(&mut self) {
+        self.bodies();
+        self.check_blocks();
         self.aim_apcs();
         self.observe_locations();
         if !self.report.is_empty() {
@@ -267,7 +283,7 @@ impl<'s> Parser<'s> {
         if self.draft.expectation.is_none() {
             let label = "expected `forall`, `exists`, `~exists` or `refused`";
             self.error(end, "the file ends without an expectation", label, None);
-        } else if self.draft.program.lanes.is_empty() {
+        } else if self.draft.lanes.is_empty() {
             self.error(
                 end,
                 "the test has no lane",

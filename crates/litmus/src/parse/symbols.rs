@@ -15,6 +15,7 @@ pub(super) enum Kind {
     Apc,
     Event,
     Variable,
+    Lock,
     Lane,
 }
 
@@ -24,6 +25,7 @@ impl Kind {
             Self::Apc => "an APC",
             Self::Event => "an event",
             Self::Variable => "a variable",
+            Self::Lock => "a lock",
             Self::Lane => "a lane",
         }
     }
@@ -34,6 +36,7 @@ impl Kind {
             Self::Apc => format!("apc {name} normal to LANE"),
             Self::Event => format!("event {name}"),
             Self::Variable => format!("var {name}"),
+            Self::Lock => format!("fast-mutex {name}"),
             Self::Lane => format!("lane {name}"),
         }
     }
@@ -45,6 +48,7 @@ impl fmt::Display for Kind {
             Self::Apc => "APC",
             Self::Event => "event",
             Self::Variable => "variable",
+            Self::Lock => "lock",
             Self::Lane => "lane",
         })
     }
@@ -110,6 +114,22 @@ impl<'s> Parser<'s> {
             used: false,
         };
         self.symbols.known.insert(word.text, symbol);
+    }
+
+    /// What a name stands for, if it was declared, or one that it is a misspelling of.
+    pub(super) fn kind_of(&self, text: &str) -> Option<Kind> {
+        let mut known: Vec<(&str, &Symbol)> = self
+            .symbols
+            .known
+            .iter()
+            .map(|(name, symbol)| (*name, symbol))
+            .collect();
+        known.sort_by_key(|(_, symbol)| symbol.span.start);
+        let meant = match self.symbols.known.get_key_value(text) {
+            Some((name, _)) => Some(*name),
+            None => words::nearest(text, known.iter().map(|(name, _)| *name)),
+        };
+        meant.and_then(|name| Some(self.symbols.known.get(name)?.kind))
     }
 
     /// The index of what a word names. A misspelt name is reported and taken for what it was meant

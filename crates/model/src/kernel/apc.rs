@@ -1,8 +1,10 @@
-//! APCs: insertion, the table of who may run where, and when one must run.
+//! APCs: insertion, and when one must run.
 
-use super::delivery::Frame;
-use super::thread::Thread;
-use super::{APC_LEVEL, ApcId, BugCheck, DISPATCH_LEVEL, Kernel, Profile, ThreadId};
+mod table;
+
+pub(super) use table::Allowed;
+
+use super::{APC_LEVEL, ApcId, BugCheck, DISPATCH_LEVEL, Kernel, Mutant, Profile, ThreadId};
 
 /// The two kinds of kernel APC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -20,6 +22,8 @@ pub(super) struct Apc {
     target: Option<ThreadId>,
     kind: ApcKind,
     inserted: bool,
+    /// In the mutant of `insert-again`: it has run, and does not run again.
+    spent: bool,
 }
 
 /// An inserted APC.
@@ -41,35 +45,6 @@ enum Notice {
     Due,
 }
 
-/// Which kinds the state of a thread lets run.
-#[derive(Clone, Copy)]
-pub(super) struct Allowed {
-    special: bool,
-    normal: bool,
-}
-
-impl Allowed {
-    fn of(self, kind: ApcKind) -> bool {
-        match kind {
-            ApcKind::Special => self.special,
-            ApcKind::Normal => self.normal,
-        }
-    }
-}
-
-impl Thread {
-    /// The table of semantics.md, section 2. A normal APC behind a special one is held up by the
-    /// order of the queue, not here.
-    fn allowed(&self) -> Allowed {
-        let special = self.counters.special == 0 && self.irql < APC_LEVEL;
-        let in_progress = self.frames.iter().any(Frame::in_progress);
-        Allowed {
-            special,
-            normal: special && self.counters.kernel == 0 && !in_progress,
-        }
-    }
-}
-
 impl Kernel {
     /// `KeInitializeApc`.
     pub fn create_apc(&mut self, target: ThreadId, kind: ApcKind) -> ApcId {
@@ -77,6 +52,7 @@ impl Kernel {
             target: Some(target),
             kind,
             inserted: false,
+            spent: false,
         }))
     }
 
@@ -107,9 +83,9 @@ impl Kernel {
     /// `KeInsertQueueApc`, called by thread `by`. `false` when the APC is inserted already or its
     /// target has ended: the object stays with the caller.
     ///
-    /// Specials go ahead of normals, FIFO inside each kind (semantics.md, section 2). What a
+    /// Specials go ahead of normals, FIFO inside each kind (docs/semantics.md, section 2). What a
     /// thread queues to itself it must take before the call returns, if that is allowed. What
-    /// another thread queues may come at any later point (model.md, decision 4); in `Nt52` it
+    /// another thread queues may come at any later point (docs/model.md, decision 4); in `Nt52` it
     /// takes a blocked target out of its wait at once.
     ///
     /// # Errors
@@ -129,27 +105,36 @@ impl Kernel {
                 "An APC was inserted to a thread that is freed.",
             ));
         };
-        if apc.inserted || self.threads.get(target.0).ended {
-            return Ok(false);
+        if apc.inserted || apc.spent || self.threads.get(target.0).ended {
+            return Ok(apc.inserted && self.mutant == Some(Mutant::InsertOnce));
         }
         apc.inserted = true;
         let allowed = self.allowed(target).of(kind);
         let notice = if by == target {
-            if allowed { Notice::Due } else { Notice::Seen }
+            match allowed {
+                _ if self.gets_wrong(Mutant::SelfQueueRunsAtOnce) => Notice::Unseen,
+                true => Notice::Due,
+                false => Notice::Seen,
+            }
         } else if self.profile == Profile::Nt52 && allowed && self.blocked(target) {
             Notice::Due
         } else {
             Notice::Unseen
         };
+        let (lifo, behind) = (
+            self.gets_wrong(Mutant::FifoWithinKind),
+            self.gets_wrong(Mutant::SpecialsFirst),
+        );
         let queue = &mut self.thread_mut(target).queue;
         let specials = queue
             .iter()
             .filter(|queued| queued.kind == ApcKind::Special)
             .count();
-        let place = if kind == ApcKind::Special {
-            specials
-        } else {
-            queue.len()
+        let place = match kind {
+            ApcKind::Special if lifo => 0,
+            ApcKind::Normal if lifo => specials,
+            ApcKind::Special if !behind => specials,
+            ApcKind::Special | ApcKind::Normal => queue.len(),
         };
         queue.insert(
             place,
@@ -163,10 +148,10 @@ impl Kernel {
     }
 
     /// The APC that would be delivered next to `t` at this moment, also inside its wait
-    /// (the table of semantics.md, section 2).
+    /// (the table of docs/semantics.md, section 2).
     pub fn deliverable(&self, t: ThreadId) -> Option<ApcId> {
         let first = self.thread(t).queue.first()?;
-        self.allowed(t).of(first.kind).then_some(first.apc)
+        self.may_run(first, self.allowed(t)).then_some(first.apc)
     }
 
     /// Whether the APC is inserted: from the insertion until its delivery begins.
@@ -174,18 +159,14 @@ impl Kernel {
         self.apcs.get(a.0).inserted
     }
 
-    /// Whether `t` may do nothing else before it has taken APCs (model.md, decision 4): one that
+    /// Whether `t` may do nothing else before it has taken APCs (docs/model.md, decision 4): one that
     /// is allowed was queued by the thread itself, was enabled by the leave or the lowering of
     /// the IRQL that has just been made, stood in the queue when the thread was about to block,
     /// or (in `Nt52`) when another delivery ended.
     pub fn forced(&self, t: ThreadId) -> bool {
         let allowed = self.allowed(t);
-        let due = |queued: &Queued| queued.notice == Notice::Due && allowed.of(queued.kind);
+        let due = |queued: &Queued| queued.notice == Notice::Due && self.may_run(queued, allowed);
         self.thread(t).queue.iter().any(due)
-    }
-
-    pub(super) fn allowed(&self, t: ThreadId) -> Allowed {
-        self.thread(t).allowed()
     }
 
     /// Empties the queue of a thread that ends.
@@ -211,7 +192,10 @@ impl Kernel {
     pub(super) fn dequeue(&mut self, t: ThreadId) -> Option<(ApcId, ApcKind)> {
         self.deliverable(t)?;
         let Queued { apc, kind, .. } = self.thread_mut(t).queue.remove(0);
-        self.apcs.get_mut(apc.0).inserted = false;
+        let spent = self.gets_wrong(Mutant::InsertAgain);
+        let object = self.apcs.get_mut(apc.0);
+        object.inserted = false;
+        object.spent = spent;
         Some((apc, kind))
     }
 
@@ -240,6 +224,11 @@ impl Kernel {
         });
     }
 
+    /// For the mutants that deliver too early: makes everything due.
+    pub(super) fn force_everything(&mut self, t: ThreadId) {
+        self.mark(t, |queued, _| queued.notice = Notice::Due);
+    }
+
     /// Makes due whatever is allowed.
     pub(super) fn force_allowed(&mut self, t: ThreadId) {
         self.mark(t, |queued, allowed| {
@@ -250,9 +239,8 @@ impl Kernel {
     }
 
     fn mark(&mut self, t: ThreadId, change: impl Fn(&mut Queued, bool)) {
-        let thread = self.thread_mut(t);
-        let allowed = thread.allowed();
-        for queued in &mut thread.queue {
+        let allowed = self.allowed(t);
+        for queued in &mut self.thread_mut(t).queue {
             change(queued, allowed.of(queued.kind));
         }
     }

@@ -4,7 +4,7 @@ use super::bugcheck::IRQL_UNEXPECTED_VALUE;
 use super::thread::check_counters;
 use super::wait::Wait;
 use super::{
-    APC_LEVEL, ApcId, ApcKind, Baseline, BugCheck, Kernel, PASSIVE_LEVEL, Profile, ThreadId,
+    APC_LEVEL, ApcId, ApcKind, Baseline, BugCheck, Kernel, Mutant, PASSIVE_LEVEL, Profile, ThreadId,
 };
 
 /// What follows a kernel routine.
@@ -37,6 +37,11 @@ enum Routine {
 }
 
 impl Frame {
+    /// Whether it is the routine of a special APC.
+    pub(super) fn special(&self) -> bool {
+        self.kind == ApcKind::Special
+    }
+
     /// Whether this is the "kernel APC in progress" that defers normal APCs.
     pub(super) fn in_progress(&self) -> bool {
         self.kind == ApcKind::Normal
@@ -60,6 +65,7 @@ impl Kernel {
     pub fn begin_delivery(&mut self, t: ThreadId) -> Option<(ApcId, ApcKind)> {
         let (apc, kind) = self.dequeue(t)?;
         let wait = self.interrupt_wait(t);
+        let keeps_irql = kind == ApcKind::Special && self.gets_wrong(Mutant::SpecialAtApcLevel);
         let thread = self.thread_mut(t);
         thread.frames.push(Frame {
             apc,
@@ -69,7 +75,9 @@ impl Kernel {
             interrupted_irql: thread.irql,
             wait,
         });
-        thread.irql = APC_LEVEL;
+        if !keeps_irql {
+            thread.irql = APC_LEVEL;
+        }
         Some((apc, kind))
     }
 
@@ -85,7 +93,13 @@ impl Kernel {
     ///
     /// When no kernel routine runs innermost.
     pub fn kernel_routine_returned(&mut self, t: ThreadId) -> Result<Next, BugCheck> {
-        let frame = self.check_frame(t, Routine::Kernel, APC_LEVEL)?;
+        let irql = match self.thread(t).frames.last() {
+            Some(frame) if frame.special() && self.gets_wrong(Mutant::SpecialAtApcLevel) => {
+                frame.interrupted_irql
+            }
+            _ => APC_LEVEL,
+        };
+        let frame = self.check_frame(t, Routine::Kernel, irql)?;
         match frame.kind {
             ApcKind::Special => {
                 self.end_frame(t);
@@ -95,7 +109,7 @@ impl Kernel {
                 if let Some(frame) = self.thread_mut(t).frames.last_mut() {
                     frame.routine = Routine::Normal;
                 }
-                self.irql_falls(t, PASSIVE_LEVEL);
+                self.irql_falls(t, self.normal_routine_irql());
                 Ok(Next::NormalRoutine)
             }
         }
@@ -112,9 +126,22 @@ impl Kernel {
     ///
     /// When no normal routine runs innermost.
     pub fn normal_routine_returned(&mut self, t: ThreadId) -> Result<(), BugCheck> {
-        self.check_frame(t, Routine::Normal, PASSIVE_LEVEL)?;
+        self.check_frame(t, Routine::Normal, self.normal_routine_irql())?;
         self.end_frame(t);
         Ok(())
+    }
+
+    /// Whether the routine of a normal APC runs in the thread.
+    pub(super) fn in_normal_routine(&self, t: ThreadId) -> bool {
+        self.thread(t).frames.iter().any(Frame::in_progress)
+    }
+
+    fn normal_routine_irql(&self) -> u8 {
+        if self.gets_wrong(Mutant::NormalAtPassiveLevel) {
+            APC_LEVEL
+        } else {
+            PASSIVE_LEVEL
+        }
     }
 
     /// The innermost frame, if it has kept what it began with.

@@ -1,10 +1,10 @@
 //! Fast mutexes and guarded mutexes: their holder is at APC_LEVEL.
 //!
-//! Since Windows 8 a guarded mutex is a fast mutex (semantics.md, section 2).
+//! Since Windows 8 a guarded mutex is a fast mutex (docs/semantics.md, section 2).
 
 use super::bugcheck::KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE;
 use super::lock::{Acquired, Claim, LockId};
-use super::{APC_LEVEL, BugCheck, FastMutexId, Kernel, ThreadId};
+use super::{APC_LEVEL, BugCheck, FastMutexId, Kernel, Mutant, PASSIVE_LEVEL, ThreadId};
 
 /// The two kinds of mutex that raise the IRQL.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -99,7 +99,15 @@ impl Kernel {
     /// When the thread waits already or has ended.
     pub fn try_fast_mutex(&mut self, t: ThreadId, m: FastMutexId) -> Result<bool, BugCheck> {
         let claim = self.fast_mutex_claim(t, m)?;
-        Ok(self.acquire(t, claim, false) == Acquired::Now)
+        let kind = self.fast_mutexes.get(m.0).kind;
+        if kind == FastMutexKind::Guarded && self.gets_wrong(Mutant::GuardedMutexTry) {
+            return Ok(false);
+        }
+        let acquired = self.acquire(t, claim, false) == Acquired::Now;
+        if kind == FastMutexKind::Fast && self.gets_wrong(Mutant::FastMutexTry) {
+            self.thread_mut(t).irql = APC_LEVEL;
+        }
+        Ok(acquired)
     }
 
     /// `ExReleaseFastMutex`, `KeReleaseGuardedMutex`: lowers the IRQL to what it was when the
@@ -111,7 +119,8 @@ impl Kernel {
     /// does not hold the mutex (the page speaks of locks that AutoBoost tracks).
     pub fn release_fast_mutex(&mut self, t: ThreadId, m: FastMutexId) -> Result<(), BugCheck> {
         let mutex = self.fast_mutexes.get_mut(m.0);
-        let name = mutex.kind.name();
+        let kind = mutex.kind;
+        let name = kind.name();
         let irql = self.threads.get(t.0).irql;
         if irql != APC_LEVEL {
             let reason = format!("A {name} was released at IRQL {irql}, which is not APC_LEVEL.");
@@ -129,7 +138,22 @@ impl Kernel {
             ));
         };
         self.hand_over(LockId::FastMutex(m), |_| true);
-        self.irql_falls(t, holder.old_irql);
+        let silent = match kind {
+            FastMutexKind::Fast => Mutant::FastMutexReleaseDelivers,
+            FastMutexKind::Guarded => Mutant::GuardedMutexReleaseDelivers,
+        };
+        let to = match kind {
+            FastMutexKind::Fast if self.gets_wrong(Mutant::FastMutexRestoresIrql) => PASSIVE_LEVEL,
+            _ => holder.old_irql,
+        };
+        if self.gets_wrong(silent) {
+            self.thread_mut(t).irql = to;
+        } else {
+            self.irql_falls(t, to);
+        }
+        if to == PASSIVE_LEVEL && self.gets_wrong(Mutant::ReleaseInsideRegion) {
+            self.force_everything(t);
+        }
         Ok(())
     }
 
@@ -137,6 +161,28 @@ impl Kernel {
     pub fn fast_mutex_owner(&self, m: FastMutexId) -> Option<ThreadId> {
         let holder = self.fast_mutexes.get(m.0).holder.as_ref();
         holder.map(|holder| holder.thread)
+    }
+
+    /// Whether nobody holds the mutex.
+    pub(super) fn fast_mutex_free(&self, m: FastMutexId) -> bool {
+        let mutex = self.fast_mutexes.get(m.0);
+        let shared = match mutex.kind {
+            FastMutexKind::Fast => Mutant::FastMutexExcludes,
+            FastMutexKind::Guarded => Mutant::GuardedMutexExcludes,
+        };
+        mutex.holder.is_none() || self.gets_wrong(shared)
+    }
+
+    /// Whether the thread holds a mutex of the kind.
+    pub(super) fn holds(&self, t: ThreadId, kind: FastMutexKind) -> bool {
+        let mut mutexes = self.fast_mutexes.iter();
+        mutexes.any(|(_, mutex)| {
+            mutex.kind == kind
+                && mutex
+                    .holder
+                    .as_ref()
+                    .is_some_and(|holder| holder.thread == t)
+        })
     }
 
     fn fast_mutex_claim(&self, t: ThreadId, m: FastMutexId) -> Result<Claim, BugCheck> {
@@ -163,14 +209,9 @@ impl Kernel {
 
     /// A mutex that the thread holds, by its name.
     pub(super) fn held_fast_mutex(&self, t: ThreadId) -> Option<&'static str> {
-        let held = |mutex: &FastMutex| {
-            mutex
-                .holder
-                .as_ref()
-                .is_some_and(|holder| holder.thread == t)
-        };
-        let mut mutexes = self.fast_mutexes.iter();
-        mutexes.find_map(|(_, mutex)| held(mutex).then(|| mutex.kind.name()))
+        let kinds = [FastMutexKind::Fast, FastMutexKind::Guarded];
+        let held = kinds.into_iter().find(|&kind| self.holds(t, kind));
+        held.map(FastMutexKind::name)
     }
 }
 

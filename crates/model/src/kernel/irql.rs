@@ -1,6 +1,6 @@
 //! Raising and lowering the IRQL.
 
-use super::{BugCheck, Kernel, ThreadId};
+use super::{BugCheck, Kernel, Mutant, ThreadId};
 
 /// Ordinary thread code.
 pub const PASSIVE_LEVEL: u8 = 0;
@@ -32,7 +32,7 @@ impl Kernel {
     }
 
     /// `KeLowerIrql`. Forces the APCs that this processor has seen and that may now run
-    /// (model.md, decision 4).
+    /// (docs/model.md, decision 4).
     ///
     /// # Errors
     ///
@@ -47,7 +47,14 @@ impl Kernel {
                 reason,
             ));
         }
-        self.irql_falls(t, to);
+        if self.gets_wrong(Mutant::LowerDelivers) {
+            self.thread_mut(t).irql = to;
+        } else {
+            self.irql_falls(t, to);
+        }
+        if self.gets_wrong(Mutant::LowerInsideRegion) {
+            self.force_everything(t);
+        }
         Ok(())
     }
 }

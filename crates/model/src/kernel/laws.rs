@@ -17,6 +17,10 @@ enum Call {
     LeaveGuarded(usize),
     Raise(usize),
     Lower(usize),
+    AcquireFast(usize),
+    ReleaseFast(usize),
+    AcquireMutex(usize),
+    ReleaseMutex(usize),
     Insert { apc: usize, by: usize },
     Begin(usize),
     Return(usize),
@@ -37,6 +41,10 @@ fn call() -> impl Strategy<Value = Call> {
         2 => t.clone().prop_map(Call::LeaveGuarded),
         1 => t.clone().prop_map(Call::Raise),
         1 => t.clone().prop_map(Call::Lower),
+        1 => t.clone().prop_map(Call::AcquireFast),
+        1 => t.clone().prop_map(Call::ReleaseFast),
+        2 => t.clone().prop_map(Call::AcquireMutex),
+        2 => t.clone().prop_map(Call::ReleaseMutex),
         6 => (0..APCS, t.clone()).prop_map(|(apc, by)| Call::Insert { apc, by }),
         4 => t.clone().prop_map(Call::Begin),
         4 => t.clone().prop_map(Call::Return),
@@ -55,6 +63,10 @@ struct Account {
     critical: i16,
     guarded: i16,
     raised: bool,
+    /// Whether it holds its fast or guarded mutex.
+    holds: bool,
+    /// How often it has acquired its KMUTEX.
+    owns: u32,
     /// Inserted APCs in the order of their insertion, whatever their kind.
     inserted: Vec<usize>,
     /// Running APCs and whether the normal routine runs.
@@ -63,6 +75,9 @@ struct Account {
 
 struct Lab {
     kernel: Kernel,
+    /// Each thread has a fast or guarded mutex and a KMUTEX of its own.
+    fast: Vec<FastMutexId>,
+    mutexes: Vec<ObjectId>,
     accounts: Vec<Account>,
     inserts: [u32; APCS],
     deliveries: [u32; APCS],
@@ -99,8 +114,14 @@ impl Lab {
         for apc in 0..APCS {
             kernel.create_apc(ThreadId(id(apc % THREADS)), kind(apc));
         }
+        let kinds = [FastMutexKind::Fast, FastMutexKind::Guarded];
+        let fast = (0..THREADS).map(|t| kernel.create_fast_mutex(kinds[t % 2]));
+        let fast = fast.collect();
+        let mutexes = (0..THREADS).map(|_| kernel.create_mutex()).collect();
         Self {
             kernel,
+            fast,
+            mutexes,
             accounts,
             inserts: [0; APCS],
             deliveries: [0; APCS],
@@ -133,11 +154,30 @@ impl Lab {
                 prop_assert_eq!(left.is_ok(), self.accounts[t].guarded > 0);
                 self.accounts[t].guarded -= i16::from(left.is_ok());
             }
-            Call::Raise(t) if plain(kernel, t) => {
+            Call::AcquireFast(t) if plain(kernel, t) && !self.accounts[t].holds => {
+                let acquired = kernel.acquire_fast_mutex(thread(t), self.fast[t]).unwrap();
+                prop_assert_eq!(acquired, Acquired::Now);
+                self.accounts[t].holds = true;
+            }
+            Call::ReleaseFast(t) if plain(kernel, t) && self.accounts[t].holds => {
+                kernel.release_fast_mutex(thread(t), self.fast[t]).unwrap();
+                self.accounts[t].holds = false;
+            }
+            Call::AcquireMutex(t) if plain(kernel, t) => {
+                let acquired = kernel.wait(thread(t), &[self.mutexes[t]], false, true);
+                prop_assert_eq!(acquired, Ok(Some(0)));
+                self.accounts[t].owns += 1;
+            }
+            Call::ReleaseMutex(t) if plain(kernel, t) => {
+                let released = kernel.release_mutex(thread(t), self.mutexes[t]);
+                prop_assert_eq!(released.is_ok(), self.accounts[t].owns > 0);
+                self.accounts[t].owns -= u32::from(released.is_ok());
+            }
+            Call::Raise(t) if plain(kernel, t) && !self.accounts[t].holds => {
                 kernel.raise_irql(thread(t), APC_LEVEL).unwrap();
                 self.accounts[t].raised = true;
             }
-            Call::Lower(t) if plain(kernel, t) => {
+            Call::Lower(t) if plain(kernel, t) && !self.accounts[t].holds => {
                 kernel.lower_irql(thread(t), PASSIVE_LEVEL).unwrap();
                 self.accounts[t].raised = false;
             }
@@ -200,7 +240,7 @@ impl Lab {
         for (t, account) in self.accounts.iter().enumerate() {
             let thread = ThreadId(id(t));
             let counters = Baseline {
-                kernel: account.baseline.kernel - account.critical,
+                kernel: account.kernel(),
                 special: account.baseline.special - account.guarded,
             };
             prop_assert_eq!(self.kernel.counters(thread), counters);
@@ -221,19 +261,24 @@ impl Lab {
 }
 
 impl Account {
+    /// A KMUTEX counts once, whatever the recursion.
+    fn kernel(&self) -> i16 {
+        self.baseline.kernel - self.critical - i16::from(self.owns > 0)
+    }
+
     fn irql(&self) -> u8 {
         let in_kernel_routine = matches!(self.running.last(), Some((_, false)));
-        if self.raised || in_kernel_routine {
+        if self.raised || self.holds || in_kernel_routine {
             APC_LEVEL
         } else {
             PASSIVE_LEVEL
         }
     }
 
-    /// The table of semantics.md, section 2, read row by row.
+    /// The table of docs/semantics.md, section 2, read row by row.
     fn deliverable(&self) -> Option<usize> {
         let special_off = self.baseline.special - self.guarded != 0;
-        let kernel_off = self.baseline.kernel - self.critical != 0;
+        let kernel_off = self.kernel() != 0;
         let in_special = self
             .running
             .iter()

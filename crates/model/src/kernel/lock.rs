@@ -138,7 +138,7 @@ impl Kernel {
     /// Whether the claim can be met at the moment when it is made.
     fn open_to_newcomer(&self, t: ThreadId, claim: Claim) -> bool {
         match claim {
-            Claim::FastMutex { mutex, .. } => self.fast_mutex_owner(mutex).is_none(),
+            Claim::FastMutex { mutex, .. } => self.fast_mutex_free(mutex),
             Claim::Resource { resource, mode, .. } => self.resource_open(t, resource, mode),
             Claim::PushLock { lock, .. } => self.push_lock_open(t, lock, claim.exclusive()),
         }

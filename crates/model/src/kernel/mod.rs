@@ -11,8 +11,10 @@ mod delivery;
 mod fast_mutex;
 mod irql;
 mod lock;
+mod mutant;
 mod mutex;
 mod object;
+mod predicate;
 mod push_lock;
 mod region;
 mod resource;
@@ -26,9 +28,10 @@ pub use delivery::Next;
 pub use fast_mutex::FastMutexKind;
 pub use irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 pub use lock::Acquired;
+pub use mutant::Mutant;
 pub use object::EventKind;
+pub use predicate::Answer;
 pub use push_lock::PushLockMode;
-pub use region::Answer;
 pub use resource::{ResourceMode, ResourceOwner};
 pub use thread::Baseline;
 
@@ -85,6 +88,7 @@ pub enum Profile {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Kernel {
     profile: Profile,
+    mutant: Option<Mutant>,
     threads: Slots<Thread>,
     apcs: Slots<Apc>,
     objects: Slots<Object>,
@@ -101,6 +105,7 @@ impl Kernel {
     pub fn new(profile: Profile) -> Self {
         Self {
             profile,
+            mutant: None,
             threads: Slots::new(),
             apcs: Slots::new(),
             objects: Slots::new(),

@@ -2,7 +2,7 @@
 
 use super::bugcheck::KMODE_EXCEPTION_NOT_HANDLED;
 use super::object::Object;
-use super::{BugCheck, Kernel, ObjectId, ThreadId};
+use super::{BugCheck, Kernel, Mutant, ObjectId, ThreadId};
 
 /// STATUS_MUTANT_NOT_OWNED.
 const STATUS_MUTANT_NOT_OWNED: u64 = 0xC000_0046;
@@ -14,12 +14,18 @@ pub(super) struct Mutex {
     owner: Option<ThreadId>,
     /// `KeReadStateMutex`: 1 is free, 0 is acquired once, -1 twice, and so on.
     state: i32,
+    /// Whether owning it moves the owner's counter: always, but in two mutants.
+    counted: bool,
 }
 
 impl Mutex {
     /// Whether a wait of the thread on the mutex is satisfied at once.
-    pub(super) fn open_to(&self, t: ThreadId) -> bool {
-        self.owner.is_none() || self.owner == Some(t)
+    pub(super) fn open_to(&self, t: ThreadId, mutant: Option<Mutant>) -> bool {
+        match mutant {
+            Some(Mutant::MutexExcludes) => true,
+            Some(Mutant::MutexRecursive) => self.owner.is_none(),
+            _ => self.owner.is_none() || self.owner == Some(t),
+        }
     }
 
     pub(super) fn owner(&self) -> Option<ThreadId> {
@@ -33,6 +39,7 @@ impl Kernel {
         ObjectId(self.objects.insert(Object::Mutex(Mutex {
             owner: None,
             state: 1,
+            counted: false,
         })))
     }
 
@@ -46,7 +53,7 @@ impl Kernel {
     ///
     /// 0x1E KMODE_EXCEPTION_NOT_HANDLED with parameter 1 = 0xC0000046 STATUS_MUTANT_NOT_OWNED
     /// when the thread does not own the mutex: the kernel raises an exception, which a driver
-    /// without exception handlers can't catch (semantics.md, section 4).
+    /// without exception handlers can't catch (docs/semantics.md, section 4).
     ///
     /// # Panics
     ///
@@ -83,12 +90,15 @@ impl Kernel {
         mutex.state += 1;
         if mutex.state == 1 {
             mutex.owner = None;
+            let counted = std::mem::take(&mut mutex.counted);
             let takers = self.mutex_takers(o);
             if !takers.is_empty() {
                 let satisfied = self.satisfy(takers[taker]);
                 assert!(satisfied, "a taker's wait is satisfied by the mutex");
             }
-            self.leave_owned_mutex(t);
+            if counted {
+                self.leave_owned_mutex(t);
+            }
         }
         Ok(previous)
     }
@@ -101,11 +111,7 @@ impl Kernel {
     ///
     /// When `o` is no mutex.
     pub fn mutex_takers(&self, o: ObjectId) -> Vec<ThreadId> {
-        assert!(
-            matches!(self.objects.get(o.0), Object::Mutex(_)),
-            "object {} is no mutex",
-            o.0
-        );
+        assert!(self.is_mutex(o), "object {} is no mutex", o.0);
         self.takers(o)
     }
 
@@ -127,10 +133,9 @@ impl Kernel {
         self.mutex(o).state
     }
 
-    /// How many mutexes the thread owns, each of which holds its first counter down by one.
+    /// How many mutexes the thread owns that each hold its first counter down by one.
     pub(super) fn owned_mutexes(&self, t: ThreadId) -> i16 {
-        let owned =
-            |object: &Object| matches!(object, Object::Mutex(mutex) if mutex.owner == Some(t));
+        let owned = |object: &Object| matches!(object, Object::Mutex(mutex) if mutex.owner == Some(t) && mutex.counted);
         let count = self
             .objects
             .iter()
@@ -140,11 +145,20 @@ impl Kernel {
     }
 
     /// A wait of the thread takes the mutex: its first counter goes down once, whatever the
-    /// recursion (semantics.md, section 2).
+    /// recursion (docs/semantics.md, section 2).
     pub(super) fn take_mutex(&mut self, t: ThreadId, o: ObjectId) {
+        let counted = match self.mutant {
+            Some(Mutant::MutexCountsEach) => self.owned_mutexes(t) == 0,
+            Some(Mutant::MutexInRegion) => self.thread(t).counters.kernel == 0,
+            _ => true,
+        };
         let mutex = self.mutex_mut(o);
         mutex.state -= 1;
-        if mutex.owner.replace(t).is_none() {
+        let first = mutex.owner.replace(t).is_none();
+        if first {
+            mutex.counted = counted;
+        }
+        if (first && counted) || self.gets_wrong(Mutant::MutexCountsOnce) {
             self.enter_owned_mutex(t);
         }
     }
@@ -158,6 +172,10 @@ impl Kernel {
             }
             _ => Ok(()),
         }
+    }
+
+    pub(super) fn is_mutex(&self, o: ObjectId) -> bool {
+        matches!(self.objects.get(o.0), Object::Mutex(_))
     }
 
     fn mutex(&self, o: ObjectId) -> &Mutex {

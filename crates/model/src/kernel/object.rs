@@ -1,7 +1,7 @@
 //! Dispatcher objects: events, mutexes, and the objects of threads.
 
 use super::mutex::Mutex;
-use super::{BugCheck, Kernel, ObjectId, Profile, ThreadId};
+use super::{BugCheck, Kernel, Mutant, ObjectId, Profile, ThreadId};
 
 /// The two kinds of event (`KeInitializeEvent`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -91,7 +91,7 @@ impl Kernel {
     /// The waiters of which one gets the synchronization event `o` when it is set now, so that
     /// there is one choice for each. Empty for a notification event, which chooses nobody.
     ///
-    /// Documentation promises no order, so `Documented` names every eligible waiter (model.md,
+    /// Documentation promises no order, so `Documented` names every eligible waiter (docs/model.md,
     /// decision 6). `Nt52` wakes the one that blocked first.
     pub fn event_takers(&self, o: ObjectId) -> Vec<ThreadId> {
         match self.objects.get(o.0) {
@@ -119,7 +119,8 @@ impl Kernel {
     ///
     /// When `o` is no event.
     pub fn reset_event(&mut self, o: ObjectId) -> bool {
-        std::mem::replace(self.event_mut(o).1, false)
+        let after = self.gets_wrong(Mutant::ResetClears) && self.event_signaled(o);
+        std::mem::replace(self.event_mut(o).1, after)
     }
 
     /// `KeReadStateEvent`.
@@ -146,19 +147,21 @@ impl Kernel {
         match self.objects.get(o.0) {
             Object::Event { signaled, .. } => *signaled,
             Object::Thread { thread } => self.thread(*thread).ended,
-            Object::Mutex(mutex) => mutex.open_to(t),
+            Object::Mutex(mutex) => mutex.open_to(t, self.mutant),
         }
     }
 
     /// What a satisfied wait of the thread does to the object.
     pub(super) fn consume(&mut self, t: ThreadId, o: ObjectId) {
+        let resets = match self.mutant {
+            Some(Mutant::NotificationStays) => [true, true],
+            Some(Mutant::SynchronizationResets) => [false, false],
+            _ => [false, true],
+        };
         match self.objects.get_mut(o.0) {
-            Object::Event {
-                kind: EventKind::Synchronization,
-                signaled,
-            } => *signaled = false,
+            Object::Event { kind, signaled } => *signaled &= !resets[*kind as usize],
             Object::Mutex(_) => self.take_mutex(t, o),
-            Object::Event { .. } | Object::Thread { .. } => {}
+            Object::Thread { .. } => {}
         }
     }
 }

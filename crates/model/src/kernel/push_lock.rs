@@ -63,7 +63,7 @@ impl Kernel {
     /// # Errors
     ///
     /// 0xC4/0x20007 above APC_LEVEL (the nearest rule); 0xC4/0xEA when normal kernel APCs are
-    /// enabled in the thread (semantics.md, section 4).
+    /// enabled in the thread (docs/semantics.md, section 4).
     ///
     /// # Panics
     ///

@@ -1,15 +1,6 @@
-//! Critical and guarded regions, and the two predicates about them.
+//! Critical and guarded regions.
 
-use super::{APC_LEVEL, BugCheck, Kernel, ThreadId};
-
-/// What a predicate may answer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Answer {
-    /// This and nothing else.
-    Is(bool),
-    /// TRUE or FALSE: the sources contradict each other.
-    Either,
-}
+use super::{APC_LEVEL, BugCheck, Kernel, Mutant, PASSIVE_LEVEL, ThreadId};
 
 /// Which counter a region counts with.
 #[derive(Clone, Copy)]
@@ -20,13 +11,13 @@ enum Region {
 
 impl Kernel {
     /// `KeEnterCriticalRegion`: one wrapping decrement of `KernelApcDisable`, no check of its
-    /// depth (semantics.md, section 1).
+    /// depth (docs/semantics.md, section 1).
     ///
     /// # Errors
     ///
     /// 0xC4/0x11A above APC_LEVEL (page of bug check 0xC4).
     pub fn enter_critical(&mut self, t: ThreadId) -> Result<(), BugCheck> {
-        self.at_most_apc_level(t, 0x11A, "KeEnterCriticalRegion")?;
+        self.region_irql(t, 0x11A, "KeEnterCriticalRegion")?;
         self.enter(t, Region::Critical);
         Ok(())
     }
@@ -40,7 +31,7 @@ impl Kernel {
     /// that is, when the counter would rise above the thread's baseline less the mutexes that
     /// the thread owns.
     pub fn leave_critical(&mut self, t: ThreadId) -> Result<(), BugCheck> {
-        self.at_most_apc_level(t, 0x11B, "KeLeaveCriticalRegion")?;
+        self.region_irql(t, 0x11B, "KeLeaveCriticalRegion")?;
         let thread = self.thread(t);
         let outside = thread.baseline.kernel.wrapping_sub(self.owned_mutexes(t));
         if thread.counters.kernel == outside {
@@ -48,19 +39,24 @@ impl Kernel {
                           region of its own.";
             return Err(BugCheck::verifier(0x3E, [0; 3], reason));
         }
-        self.leave(t, Region::Critical);
+        let guarded = thread.counters.special != thread.baseline.special;
+        if !(guarded && self.gets_wrong(Mutant::LeavesInAnyOrder)) {
+            let delivers = !self.gets_wrong(Mutant::CriticalLeaveDelivers);
+            self.leave(t, Region::Critical, delivers);
+        }
+        self.left_region(t);
         Ok(())
     }
 
     /// `KeEnterGuardedRegion`: one wrapping decrement of `SpecialApcDisable`. Guarded regions
     /// nest: Driver Verifier's stricter rule GuardedRegions is not the kernel's
-    /// (semantics.md, section 4).
+    /// (docs/semantics.md, section 4).
     ///
     /// # Errors
     ///
     /// 0xC4/0x20010 (rule IrqlKeApcLte2) above APC_LEVEL: 0x11A is about critical regions only.
     pub fn enter_guarded(&mut self, t: ThreadId) -> Result<(), BugCheck> {
-        self.at_most_apc_level(t, IRQL_KE_APC_LTE2, "KeEnterGuardedRegion")?;
+        self.region_irql(t, IRQL_KE_APC_LTE2, "KeEnterGuardedRegion")?;
         self.enter(t, Region::Guarded);
         Ok(())
     }
@@ -74,47 +70,31 @@ impl Kernel {
     /// before the leave) when the thread is in no guarded region of its own: the page of 0xC4
     /// gives 0x3E to `KeLeaveCriticalRegion` alone.
     pub fn leave_guarded(&mut self, t: ThreadId) -> Result<(), BugCheck> {
-        self.at_most_apc_level(t, IRQL_KE_APC_LTE2, "KeLeaveGuardedRegion")?;
+        self.region_irql(t, IRQL_KE_APC_LTE2, "KeLeaveGuardedRegion")?;
         let thread = self.thread(t);
         if thread.counters.special == thread.baseline.special {
             let reason = "KeLeaveGuardedRegion was called in a thread that is in no guarded \
                           region of its own.";
             return Err(BugCheck::verifier(0x4000E, [0; 3], reason));
         }
-        self.leave(t, Region::Guarded);
+        let delivers = !self.gets_wrong(Mutant::GuardedLeaveDelivers);
+        self.leave(t, Region::Guarded, delivers);
+        self.left_region(t);
+        let thread = self.thread_mut(t);
+        if thread.counters.special == thread.baseline.special {
+            let inside = thread.counters.kernel != 0;
+            if inside && self.gets_wrong(Mutant::GuardedLeaveInsideCritical) {
+                self.force_everything(t);
+            }
+            if self.gets_wrong(Mutant::PredicatesBalance) {
+                self.leave(t, Region::Critical, true);
+            }
+        }
         Ok(())
     }
 
-    /// `KeAreApcsDisabled`: TRUE when either counter is not 0; the IRQL does not matter. With a
-    /// guarded region alone the sources contradict each other: documentation and NT 5.2 say TRUE,
-    /// a report on build 18362 says FALSE (semantics.md, section 1).
-    ///
-    /// # Errors
-    ///
-    /// 0xC4/0x20010 (rule IrqlKeApcLte2) above APC_LEVEL.
-    pub fn apcs_disabled(&self, t: ThreadId) -> Result<Answer, BugCheck> {
-        self.at_most_apc_level(t, IRQL_KE_APC_LTE2, "KeAreApcsDisabled")?;
-        let counters = self.thread(t).counters;
-        Ok(match (counters.kernel != 0, counters.special != 0) {
-            (false, true) if self.profile == super::Profile::Documented => Answer::Either,
-            (kernel, special) => Answer::Is(kernel || special),
-        })
-    }
-
-    /// `KeAreAllApcsDisabled`: TRUE when the special counter is not 0 or the IRQL is APC_LEVEL or
-    /// above (semantics.md, section 1).
-    ///
-    /// # Errors
-    ///
-    /// 0xC4/0x20010 (rule IrqlKeApcLte2) above APC_LEVEL.
-    pub fn all_apcs_disabled(&self, t: ThreadId) -> Result<bool, BugCheck> {
-        self.at_most_apc_level(t, IRQL_KE_APC_LTE2, "KeAreAllApcsDisabled")?;
-        let thread = self.thread(t);
-        Ok(thread.counters.special != 0 || thread.irql >= APC_LEVEL)
-    }
-
     /// Normal kernel APCs have to be disabled in a thread that acquires or releases certain locks:
-    /// by a region, a KMUTEX that it owns, or its IRQL (semantics.md, section 3).
+    /// by a region, a KMUTEX that it owns, or its IRQL (docs/semantics.md, section 3).
     pub(super) fn normal_apcs_disabled(
         &self,
         t: ThreadId,
@@ -133,7 +113,12 @@ impl Kernel {
         ))
     }
 
-    fn at_most_apc_level(&self, t: ThreadId, kind: u64, routine: &str) -> Result<(), BugCheck> {
+    pub(super) fn at_most_apc_level(
+        &self,
+        t: ThreadId,
+        kind: u64,
+        routine: &str,
+    ) -> Result<(), BugCheck> {
         let irql = self.thread(t).irql;
         if irql <= APC_LEVEL {
             return Ok(());
@@ -148,14 +133,51 @@ impl Kernel {
         Err(BugCheck::verifier(kind, [second, 0, 0], reason))
     }
 
+    /// The region routines' highest IRQL.
+    fn region_irql(&self, t: ThreadId, kind: u64, routine: &str) -> Result<(), BugCheck> {
+        if self.gets_wrong(Mutant::RegionsAtApcLevel) && self.thread(t).irql > PASSIVE_LEVEL {
+            let reason = format!("{routine} was called above PASSIVE_LEVEL.");
+            return Err(BugCheck::verifier(kind, [0; 3], reason));
+        }
+        self.at_most_apc_level(t, kind, routine)
+    }
+
+    /// For the mutants that get the leave of a region at APC_LEVEL wrong.
+    fn left_region(&mut self, t: ThreadId) {
+        let thread = self.thread(t);
+        let enabled = thread.counters == super::Baseline::default();
+        if thread.irql < APC_LEVEL {
+            return;
+        }
+        if self.gets_wrong(Mutant::LeavesAtRaisedIrql) {
+            self.irql_falls(t, PASSIVE_LEVEL);
+        }
+        if enabled && self.gets_wrong(Mutant::LeaveAtApcLevelDeliversNothing) {
+            self.force_everything(t);
+        }
+    }
+
     /// The thread owns a KMUTEX more.
     pub(super) fn enter_owned_mutex(&mut self, t: ThreadId) {
-        self.enter(t, Region::Critical);
+        match self.mutant {
+            Some(Mutant::MutexDefersNormal) => {}
+            Some(Mutant::MutexLetsSpecial) => self.enter(t, Region::Guarded),
+            _ => self.enter(t, Region::Critical),
+        }
     }
 
     /// The thread owns a KMUTEX less, which forces the APCs that this enables.
     pub(super) fn leave_owned_mutex(&mut self, t: ThreadId) {
-        self.leave(t, Region::Critical);
+        match self.mutant {
+            Some(Mutant::MutexDefersNormal) => {}
+            Some(Mutant::MutexLetsSpecial) => self.leave(t, Region::Guarded, true),
+            Some(Mutant::MutexReleaseDelivers) => self.leave(t, Region::Critical, false),
+            _ => self.leave(t, Region::Critical, true),
+        }
+        let raised = self.thread(t).irql >= APC_LEVEL;
+        if raised && self.gets_wrong(Mutant::MutexReleaseAtApcLevel) {
+            self.force_everything(t);
+        }
     }
 
     fn counter(&mut self, t: ThreadId, region: Region) -> &mut i16 {
@@ -171,119 +193,19 @@ impl Kernel {
         *counter = counter.wrapping_sub(1);
     }
 
-    fn leave(&mut self, t: ThreadId, region: Region) {
+    /// One wrapping increment, which forces what it enables if it `delivers`.
+    fn leave(&mut self, t: ThreadId, region: Region, delivers: bool) {
         let before = self.allowed(t);
         let counter = self.counter(t, region);
         *counter = counter.wrapping_add(1);
-        if *counter == 0 {
+        if *counter == 0 && delivers {
             self.counter_reached_zero(t, before);
         }
     }
 }
 
 /// The Driver Verifier rule that bounds the IRQL of the region routines and the predicates.
-const IRQL_KE_APC_LTE2: u64 = 0x20010;
+pub(super) const IRQL_KE_APC_LTE2: u64 = 0x20010;
 
 #[cfg(test)]
-mod tests {
-    use super::super::{Baseline, DISPATCH_LEVEL, Profile};
-    use super::*;
-
-    fn machine(profile: Profile) -> (Kernel, ThreadId) {
-        let mut kernel = Kernel::new(profile);
-        let t = kernel.create_thread(Baseline::default());
-        (kernel, t)
-    }
-
-    #[test]
-    fn the_counters_go_down_by_one_a_region_and_wrap() {
-        let (mut kernel, t) = machine(Profile::Nt52);
-        kernel.enter_critical(t).unwrap();
-        kernel.enter_guarded(t).unwrap();
-        kernel.enter_guarded(t).unwrap();
-        assert_eq!(
-            kernel.counters(t),
-            Baseline {
-                kernel: -1,
-                special: -2
-            }
-        );
-        let edge = Baseline {
-            kernel: i16::MIN,
-            special: 0,
-        };
-        let wrapping = kernel.create_thread(edge);
-        kernel.enter_critical(wrapping).unwrap();
-        assert_eq!(kernel.counters(wrapping).kernel, i16::MAX);
-        kernel.leave_critical(wrapping).unwrap();
-        assert_eq!(kernel.counters(wrapping), edge);
-    }
-
-    #[test]
-    fn leaving_what_was_not_entered_is_0x3e_and_0x4000e_also_above_a_baseline() {
-        let (mut kernel, t) = machine(Profile::Documented);
-        assert_eq!(
-            kernel.leave_critical(t).unwrap_err().parameters,
-            [0x3E, 0, 0, 0]
-        );
-        assert_eq!(
-            kernel.leave_guarded(t).unwrap_err().parameters,
-            [0x4000E, 0, 0, 0]
-        );
-        assert_eq!(kernel.counters(t), Baseline::default());
-        let inside = kernel.create_thread(Baseline {
-            kernel: -1,
-            special: 0,
-        });
-        assert_eq!(kernel.leave_critical(inside).unwrap_err().code, 0xC4);
-    }
-
-    #[test]
-    fn region_routines_and_predicates_are_refused_above_apc_level() {
-        let (mut kernel, t) = machine(Profile::Documented);
-        kernel.raise_irql(t, APC_LEVEL).unwrap();
-        kernel.enter_critical(t).unwrap();
-        kernel.enter_guarded(t).unwrap();
-        assert_eq!(kernel.all_apcs_disabled(t), Ok(true));
-        kernel.raise_irql(t, DISPATCH_LEVEL).unwrap();
-        let kinds = [
-            kernel.enter_critical(t).unwrap_err().parameters,
-            kernel.leave_critical(t).unwrap_err().parameters,
-            kernel.enter_guarded(t).unwrap_err().parameters,
-            kernel.leave_guarded(t).unwrap_err().parameters,
-            kernel.apcs_disabled(t).unwrap_err().parameters,
-            kernel.all_apcs_disabled(t).unwrap_err().parameters,
-        ];
-        let rule = [0x20010, 0, 0, 0];
-        let expected = [[0x11A, 2, 0, 0], [0x11B, 2, 0, 0], rule, rule, rule, rule];
-        assert_eq!(kinds, expected);
-    }
-
-    #[test]
-    fn the_predicates_look_at_their_counters_and_one_at_the_irql() {
-        for profile in [Profile::Documented, Profile::Nt52] {
-            let (mut kernel, t) = machine(profile);
-            assert_eq!(kernel.apcs_disabled(t), Ok(Answer::Is(false)));
-            assert_eq!(kernel.all_apcs_disabled(t), Ok(false));
-            kernel.enter_critical(t).unwrap();
-            assert_eq!(kernel.apcs_disabled(t), Ok(Answer::Is(true)));
-            assert_eq!(kernel.all_apcs_disabled(t), Ok(false));
-            kernel.leave_critical(t).unwrap();
-            kernel.raise_irql(t, APC_LEVEL).unwrap();
-            assert_eq!(kernel.apcs_disabled(t), Ok(Answer::Is(false)));
-            assert_eq!(kernel.all_apcs_disabled(t), Ok(true));
-        }
-    }
-
-    #[test]
-    fn in_a_guarded_region_alone_the_first_predicate_is_disputed() {
-        let in_guarded = |profile| {
-            let (mut kernel, t) = machine(profile);
-            kernel.enter_guarded(t).unwrap();
-            assert_eq!(kernel.all_apcs_disabled(t), Ok(true));
-            kernel.apcs_disabled(t).unwrap()
-        };
-        assert_eq!(in_guarded(Profile::Documented), Answer::Either);
-        assert_eq!(in_guarded(Profile::Nt52), Answer::Is(true));
-    }
-}
+mod tests;

@@ -3,13 +3,14 @@
 //! Documentation says when an acquire is met at once, and promises no order among those that
 //! wait. So in `Documented` whoever is eligible may get a resource that has become free, whether
 //! it waits or comes by. In `Nt52` an exclusive release lets all waiting sharers in, a shared one
-//! the first that waits for exclusive (semantics.md, section 3).
+//! the first that waits for exclusive (docs/semantics.md, section 3).
 
-use super::bugcheck::{
-    KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE, RESOURCE_NOT_OWNED, RESOURCE_OWNER_POINTER_INVALID,
-};
+mod order;
+mod owner;
+
+use super::bugcheck::RESOURCE_NOT_OWNED;
 use super::lock::{Acquired, Claim, LockId};
-use super::{APC_LEVEL, BugCheck, DISPATCH_LEVEL, Kernel, ResourceId, ThreadId};
+use super::{APC_LEVEL, BugCheck, Kernel, ResourceId, ThreadId};
 
 /// The four ways to acquire a resource.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -106,7 +107,7 @@ impl Kernel {
     /// # Errors
     ///
     /// 0xC4/0x20007 above APC_LEVEL; 0xC4/0xD0 while the resource is held or waited for
-    /// (semantics.md, section 4).
+    /// (docs/semantics.md, section 4).
     pub fn reinitialize_resource(&mut self, t: ThreadId, r: ResourceId) -> Result<(), BugCheck> {
         self.resource_irql(t, APC_LEVEL, "ExReinitializeResourceLite")?;
         match self.resource_in_use(r) {
@@ -195,49 +196,6 @@ impl Kernel {
         self.leave_critical(t)
     }
 
-    /// `ExReleaseResourceForThreadLite`, called by thread `t` for `owner`: the only release after
-    /// a hand-over.
-    ///
-    /// # Errors
-    ///
-    /// As [`Kernel::release_resource`]; 0x162 when another thread owns it that has not handed it
-    /// over. What was handed over may be released with APCs enabled: the thread that releases it
-    /// is in no danger of being suspended as its owner.
-    pub fn release_resource_for(
-        &mut self,
-        t: ThreadId,
-        r: ResourceId,
-        owner: ResourceOwner,
-    ) -> Result<(), BugCheck> {
-        self.resource_irql(t, DISPATCH_LEVEL, "A routine that releases a resource")?;
-        if owner == ResourceOwner::Thread(t) {
-            self.normal_apcs_disabled(t, 0x38, "A resource was released")?;
-        }
-        self.check_resource_owner(r, owner, "released")?;
-        if owner != ResourceOwner::Thread(t) && matches!(owner, ResourceOwner::Thread(_)) {
-            let reason = "A resource was released for a thread that has not handed it over.";
-            return Err(BugCheck::new(
-                KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE,
-                [0; 4],
-                reason,
-            ));
-        }
-        let resource = self.resources.get_mut(r.0);
-        let exclusive = resource.exclusively(owner);
-        let mut holds = resource.exclusive.iter_mut().chain(&mut resource.shared);
-        if let Some(hold) = holds.find(|hold| hold.owner == owner) {
-            hold.count -= 1;
-        }
-        resource.exclusive.take_if(|hold| hold.count == 0);
-        resource.shared.retain(|hold| hold.count > 0);
-        if resource.free() {
-            let lock = LockId::Resource(r);
-            self.forget_order(lock);
-            self.hand_over(lock, |claim| claim.exclusive() != exclusive);
-        }
-        Ok(())
-    }
-
     /// `ExConvertExclusiveToSharedLite`: the thread keeps its count, and waiting sharers may come
     /// in.
     ///
@@ -256,43 +214,6 @@ impl Kernel {
         resource.shared.push(hold);
         self.forget_order(LockId::Resource(r));
         self.hand_over(LockId::Resource(r), |claim| !claim.exclusive());
-        Ok(())
-    }
-
-    /// `ExSetResourceOwnerPointer`: what the thread holds belongs to `pointer` from now on, with
-    /// its count, and only [`Kernel::release_resource_for`] releases it.
-    ///
-    /// # Errors
-    ///
-    /// 0x132 RESOURCE_OWNER_POINTER_INVALID when the two low bits of `pointer` are not set (page
-    /// of `ExSetResourceOwnerPointer`); 0xE3 when the thread does not own the resource.
-    pub fn set_resource_owner(
-        &mut self,
-        t: ThreadId,
-        r: ResourceId,
-        pointer: u64,
-    ) -> Result<(), BugCheck> {
-        if pointer & 3 != 3 {
-            let reason = "A resource was handed over to a pointer without its two low bits set.";
-            return Err(BugCheck::new(
-                RESOURCE_OWNER_POINTER_INVALID,
-                [0, 0, 0, pointer],
-                reason,
-            ));
-        }
-        let owner = ResourceOwner::Thread(t);
-        self.check_resource_owner(r, owner, "handed over")?;
-        let resource = self.resources.get_mut(r.0);
-        let heir = ResourceOwner::Pointer(pointer);
-        match &mut resource.exclusive {
-            Some(hold) => hold.owner = heir,
-            None => {
-                if let Some(at) = resource.shared.iter().position(|hold| hold.owner == owner) {
-                    let hold = resource.shared.remove(at);
-                    resource.add_share(heir, hold.count);
-                }
-            }
-        }
         Ok(())
     }
 
@@ -321,51 +242,6 @@ impl Kernel {
         self.count_claims(LockId::Resource(r), false)
     }
 
-    /// Whether a thread that has not waited gets the resource at once: the rules on the pages of
-    /// the four routines.
-    pub(super) fn resource_open(&self, t: ThreadId, r: ResourceId, mode: ResourceMode) -> bool {
-        let resource = self.resources.get(r.0);
-        let owner = ResourceOwner::Thread(t);
-        if resource.exclusive.is_some() {
-            return resource.exclusively(owner);
-        }
-        let queue = || self.exclusive_waiters(r) > 0;
-        match mode {
-            _ if resource.free() => true,
-            ResourceMode::Exclusive => false,
-            ResourceMode::Shared => resource.share(owner).is_some() || !queue(),
-            ResourceMode::SharedStarveExclusive => true,
-            ResourceMode::SharedWaitForExclusive => !queue(),
-        }
-    }
-
-    /// Whether a thread that waits may get the resource: a sharer not before those that wait for
-    /// exclusive, unless the resource has become free or shared since.
-    pub(super) fn resource_open_to_waiter(
-        &self,
-        t: ThreadId,
-        r: ResourceId,
-        exclusive: bool,
-        behind: bool,
-    ) -> bool {
-        let resource = self.resources.get(r.0);
-        if resource.exclusive.is_some() {
-            return resource.exclusively(ResourceOwner::Thread(t));
-        }
-        let queue = || behind && self.exclusive_waiters(r) > 0;
-        resource.free() || (!exclusive && !queue())
-    }
-
-    pub(super) fn give_resource(&mut self, t: ThreadId, r: ResourceId, exclusive: bool) {
-        let owner = ResourceOwner::Thread(t);
-        let resource = self.resources.get_mut(r.0);
-        match &mut resource.exclusive {
-            Some(hold) => hold.count += 1,
-            None if exclusive => resource.exclusive = Some(Hold { owner, count: 1 }),
-            None => resource.add_share(owner, 1),
-        }
-    }
-
     /// Whether the thread owns a resource.
     pub(super) fn owns_resource(&self, t: ThreadId) -> bool {
         let owner = ResourceOwner::Thread(t);
@@ -382,19 +258,6 @@ impl Kernel {
         } else {
             None
         }
-    }
-
-    fn check_resource_owner(
-        &self,
-        r: ResourceId,
-        owner: ResourceOwner,
-        what: &str,
-    ) -> Result<(), BugCheck> {
-        if self.resources.get(r.0).held_by(owner) {
-            return Ok(());
-        }
-        let reason = format!("A resource was {what} that its alleged owner does not own.");
-        Err(BugCheck::new(RESOURCE_NOT_OWNED, [0; 4], reason))
     }
 
     fn resource_irql(&self, t: ThreadId, most: u8, routine: &str) -> Result<(), BugCheck> {

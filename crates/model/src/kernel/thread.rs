@@ -6,12 +6,13 @@ use super::bugcheck::{
     KERNEL_LOCK_ENTRY_LEAKED_ON_THREAD_TERMINATION, combined_apc_disable,
 };
 use super::delivery::Frame;
+use super::fast_mutex::FastMutexKind;
 use super::object::Object;
 use super::wait::Wait;
-use super::{ApcId, BugCheck, Kernel, ObjectId, PASSIVE_LEVEL, ThreadId};
+use super::{APC_LEVEL, ApcId, BugCheck, Kernel, Mutant, ObjectId, PASSIVE_LEVEL, ThreadId};
 
 /// The two signed 16-bit counters of a thread: 0 is enabled, negative is that many regions deep
-/// (semantics.md, section 1). As a thread's baseline: what they are when the thread starts.
+/// (docs/semantics.md, section 1). As a thread's baseline: what they are when the thread starts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Baseline {
     /// `KernelApcDisable`: critical regions.
@@ -38,7 +39,7 @@ pub(super) struct Thread {
 impl Kernel {
     /// Makes a running thread at PASSIVE_LEVEL with the counters of `baseline`.
     ///
-    /// What a driver-created thread starts with is disputed (semantics.md, section 5), so it is
+    /// What a driver-created thread starts with is disputed (docs/semantics.md, section 5), so it is
     /// a parameter.
     pub fn create_thread(&mut self, baseline: Baseline) -> ThreadId {
         // The object and the thread name each other, so the object is corrected afterwards.
@@ -65,7 +66,7 @@ impl Kernel {
     /// # Errors
     ///
     /// 0x20 KERNEL_APC_PENDING_DURING_EXIT when a counter is not at its baseline, the IRQL is not
-    /// PASSIVE_LEVEL, or an APC routine has not returned (semantics.md, section 4; the page of
+    /// PASSIVE_LEVEL, or an APC routine has not returned (docs/semantics.md, section 4; the page of
     /// 0x20 demands zero for both; owning a KMUTEX moves a counter, holding a fast mutex the
     /// IRQL). 0x153 KERNEL_LOCK_ENTRY_LEAKED_ON_THREAD_TERMINATION when none of these gives away
     /// that it still holds a lock.
@@ -124,7 +125,7 @@ impl Kernel {
         })
     }
 
-    /// The thread's counters now. There is no documented accessor (semantics.md, section 1):
+    /// The thread's counters now. There is no documented accessor (docs/semantics.md, section 1):
     /// exact counts exist on the model and the host only.
     pub fn counters(&self, t: ThreadId) -> Baseline {
         self.thread(t).counters
@@ -132,7 +133,18 @@ impl Kernel {
 
     /// The thread's IRQL now.
     pub fn irql(&self, t: ThreadId) -> u8 {
-        self.thread(t).irql
+        let thread = self.thread(t);
+        match self.mutant {
+            Some(Mutant::RegionsKeepIrql) if thread.counters != Baseline::default() => {
+                thread.irql.max(APC_LEVEL)
+            }
+            Some(Mutant::MutexKeepsIrql) if self.owned_mutexes(t) > 0 => thread.irql.max(APC_LEVEL),
+            Some(Mutant::FastMutexRaises) if self.holds(t, FastMutexKind::Fast) => PASSIVE_LEVEL,
+            Some(Mutant::GuardedMutexRaises) if self.holds(t, FastMutexKind::Guarded) => {
+                PASSIVE_LEVEL
+            }
+            _ => thread.irql,
+        }
     }
 
     /// The object that is signaled once the thread has ended. It outlives the thread until
@@ -147,7 +159,7 @@ impl Kernel {
     /// # Errors
     ///
     /// 0x4A IRQL_GT_ZERO_AT_SYSTEM_SERVICE for the IRQL, 0x1 APC_INDEX_MISMATCH for the counters
-    /// (semantics.md, section 4; parameter 3 of 0x1 is both counters).
+    /// (docs/semantics.md, section 4; parameter 3 of 0x1 is both counters).
     pub fn check_return(
         &self,
         t: ThreadId,

@@ -1,11 +1,11 @@
 //! Waits: when they block, what satisfies them, and how kernel APCs run inside them.
 //!
 //! All waits here are non-alertable or kernel-mode ones, which kernel APCs never end
-//! (semantics.md, section 2).
+//! (docs/semantics.md, section 2).
 
 use super::lock::Claim;
 use super::thread::Thread;
-use super::{APC_LEVEL, BugCheck, DISPATCH_LEVEL, Kernel, ObjectId, Profile, ThreadId};
+use super::{APC_LEVEL, BugCheck, DISPATCH_LEVEL, Kernel, Mutant, ObjectId, Profile, ThreadId};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Wait {
@@ -60,7 +60,7 @@ impl Kernel {
     /// Gives the index of the object that satisfied the wait at once (0 with `all`), or `None`:
     /// then the thread is blocked, or, without `may_block` (a time-out of zero), the wait has
     /// timed out. Before it blocks, the thread must take every APC that is allowed
-    /// (model.md, decision 4).
+    /// (docs/model.md, decision 4).
     ///
     /// # Errors
     ///
@@ -101,6 +101,16 @@ impl Kernel {
         }
         for &o in objects {
             self.check_mutex_limit(t, o)?;
+        }
+        let mutex = |&o: &ObjectId| self.is_mutex(o);
+        if !may_block
+            && match self.mutant {
+                Some(Mutant::MutexTry) => objects.iter().any(mutex),
+                Some(Mutant::ZeroTimeOutLooks) => !objects.iter().any(mutex),
+                _ => false,
+            }
+        {
+            return Ok(None);
         }
         self.thread_mut(t).wait = Some(Wait {
             awaited: Awaited::Objects {
@@ -154,6 +164,31 @@ impl Kernel {
         blocked
     }
 
+    /// Whether [`Kernel::expire`] would end the wait of `t` now: it is not for a lock, and the
+    /// thread has no APC to take first.
+    pub fn expirable(&self, t: ThreadId) -> bool {
+        let never = match self.mutant {
+            Some(Mutant::MutexTimeOut) => self.waits_for_mutex(t),
+            Some(Mutant::TimeOutEndsWait) => !self.waits_for_mutex(t),
+            _ => false,
+        };
+        self.blocked(t) && self.claim_of(t).is_none() && !self.forced(t) && !never
+    }
+
+    /// Whether the thread is in a wait for a KMUTEX.
+    pub(super) fn waits_for_mutex(&self, t: ThreadId) -> bool {
+        match self.thread(t).wait.as_ref().map(|wait| &wait.awaited) {
+            Some(Awaited::Objects { objects, .. }) => objects.iter().any(|&o| self.is_mutex(o)),
+            _ => false,
+        }
+    }
+
+    /// Whether the innermost APC that runs in the thread interrupts a wait of it.
+    pub fn interrupts_wait(&self, t: ThreadId) -> bool {
+        let innermost = self.thread(t).frames.last();
+        innermost.is_some_and(|frame| frame.wait.is_some())
+    }
+
     /// Whether the wait of the thread has been satisfied, so that only what is forced holds it
     /// up. Not for a lock that the thread could get and has not got.
     pub fn satisfied(&self, t: ThreadId) -> bool {
@@ -188,9 +223,12 @@ impl Kernel {
     }
 
     /// The routine that interrupted the wait has returned: the wait resumes by itself, looks at
-    /// its objects again and, in `Nt52`, queues behind the others (semantics.md, section 2). It
+    /// its objects again and, in `Nt52`, queues behind the others (docs/semantics.md, section 2). It
     /// does not look before the thread has taken what is forced.
-    pub(super) fn resume_wait(&mut self, t: ThreadId, wait: Wait) {
+    pub(super) fn resume_wait(&mut self, t: ThreadId, mut wait: Wait) {
+        if self.gets_wrong(Mutant::ApcEndsNoWait) && wait.claim().is_none() {
+            wait.satisfied.get_or_insert(0);
+        }
         self.thread_mut(t).wait = Some(wait);
         // In `Documented` somebody else may have a lock first: it is granted as an event of its own.
         let looks = self.profile == Profile::Nt52 || self.claim_of(t).is_none();

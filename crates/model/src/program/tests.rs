@@ -3,13 +3,18 @@
 use std::collections::BTreeSet;
 
 use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::program::{Apc, Event as EventEntry, Observed};
+use apclab_protocol::program::{
+    Apc, ApcKind as Kind, Event as EventEntry, EventKind as Signal, LockKind, Observed,
+};
 
 use super::*;
 use crate::explore::{Limits, Outcomes, explore};
+use crate::kernel::{Baseline, Profile};
 
+mod bodies;
 mod facts;
 mod laws;
+mod locks;
 
 /// A program in which no two lanes share registers by accident: every register that a step
 /// writes is observed, lane by lane, then every variable.
@@ -20,7 +25,7 @@ fn program(
     lanes: &[Vec<Step>],
 ) -> ProgramBuf {
     let registers = |(lane, steps): (usize, &Vec<Step>)| {
-        let written: BTreeSet<_> = steps.iter().copied().filter_map(lane::written).collect();
+        let written: BTreeSet<_> = steps.iter().copied().filter_map(cursor::written).collect();
         let lane = u8::try_from(lane).expect("there are few lanes");
         written
             .into_iter()
@@ -43,6 +48,7 @@ fn program(
             .collect(),
         observed,
         lanes: lanes.to_vec(),
+        ..ProgramBuf::default()
     }
 }
 

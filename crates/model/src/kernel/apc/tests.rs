@@ -1,4 +1,4 @@
-//! Each test names the fact that it holds on to (semantics.md, section 2 and model.md, decision 4).
+//! Each test names the fact that it holds on to (docs/semantics.md, section 2 and docs/model.md, decision 4).
 
 use super::*;
 use crate::kernel::{Baseline, Next, PASSIVE_LEVEL};

@@ -1,11 +1,11 @@
-//! The facts of semantics.md, section 3.
+//! The facts of docs/semantics.md, section 3.
 #![allow(
     clippy::many_single_char_names,
     reason = "threads are called a, b, c, d"
 )]
 
 use super::*;
-use crate::kernel::{ApcKind, Baseline, PASSIVE_LEVEL, Profile};
+use crate::kernel::{ApcKind, Baseline, DISPATCH_LEVEL, PASSIVE_LEVEL, Profile};
 use ResourceMode::{Exclusive, Shared, SharedStarveExclusive, SharedWaitForExclusive};
 
 mod laws;
@@ -218,6 +218,8 @@ fn a_conversion_keeps_the_count_and_lets_waiting_sharers_in() {
         block(&mut kernel, b, r, Exclusive);
         block(&mut kernel, c, r, Shared);
         kernel.convert_resource(a, r).unwrap();
+        let handed_over = kernel.satisfied(c);
+        assert_eq!(handed_over, profile == Profile::Nt52);
         assert!(!kernel.resource_acquired_exclusive(a, r));
         assert_eq!(kernel.resource_acquired_shared(a, r), 2);
         assert_eq!([b, c].map(|t| kernel.grant(t)), [None, Some(0)]);
@@ -323,6 +325,26 @@ fn a_waiter_may_get_it_while_an_apc_runs_inside_its_wait_and_goes_on_afterwards(
     assert_eq!(kernel.grant(b), None);
     kernel.kernel_routine_returned(b).unwrap();
     assert_eq!(kernel.grant(b), Some(0));
+}
+
+#[test]
+fn a_wait_that_resumes_takes_a_free_resource_at_once_in_nt52_and_later_by_the_documents() {
+    for profile in BOTH {
+        let (mut kernel, r, [a, b]) = machine(profile);
+        acquire(&mut kernel, a, r, Exclusive);
+        block(&mut kernel, b, r, Exclusive);
+        let special = kernel.create_apc(b, ApcKind::Special);
+        kernel.insert_apc(special, a).unwrap();
+        kernel.begin_delivery(b).unwrap();
+        release(&mut kernel, a, r);
+        kernel.kernel_routine_returned(b).unwrap();
+        let passer_by = kernel.acquire_resource(a, r, Exclusive, false);
+        let first = match profile {
+            Profile::Documented => Acquired::Now,
+            Profile::Nt52 => Acquired::Refused,
+        };
+        assert_eq!(passer_by, Ok(first));
+    }
 }
 
 #[test]

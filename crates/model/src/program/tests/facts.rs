@@ -1,4 +1,4 @@
-//! Facts of semantics.md, sections 1 and 2, and decisions of model.md as small programs.
+//! Facts of docs/semantics.md, sections 1 and 2, and decisions of docs/model.md as small programs.
 
 use super::*;
 use crate::explore::LimitReached;
@@ -293,6 +293,18 @@ fn an_apc_that_is_off_the_queue_and_has_not_run_can_be_queued_again() {
     for profile in BOTH {
         let seen = outcomes(&test, profile);
         assert_eq!(seen, [[0, 0], [0, 1], [1, 0], [1, 1], [1, 2]]);
+    }
+}
+
+#[test]
+fn a_special_does_not_pass_a_normal_apc_that_is_off_the_queue() {
+    // Lane 1 has queued the special when the normal one has not run, and later finds that the
+    // normal one alone has.
+    let other = vec![queue(1), ran(0, 0), ran(0, 1), ran(1, 2)];
+    let lanes = [vec![], other, vec![queue(0)]];
+    let test = program(&[(Kind::Normal, 0), (Kind::Special, 0)], &[], 0, &lanes);
+    for profile in BOTH {
+        assert!(outcomes(&test, profile).contains(&vec![0, 1, 0]));
     }
 }
 

@@ -10,13 +10,15 @@ use apclab_protocol::verify::verify;
 const APCS: u8 = 2;
 const EVENTS: u8 = 2;
 const VARIABLES: u8 = 1;
+const LOCKS: [LockKind; 2] = [LockKind::FastMutex, LockKind::Mutex];
 
-/// A step that opens nothing. Registers are numbered afterwards.
+/// A step that opens nothing and does not wait. Registers are numbered afterwards.
 fn simple() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..APCS).prop_map(|apc| Step::Queue { apc, to: Some(0) }),
         3 => (0..APCS).prop_map(|apc| Step::Ran { apc, to: 0 }),
         1 => Just(Step::ApcsDisabled { to: 0 }),
+        1 => Just(Step::Irql { to: 0 }),
         1 => (0..EVENTS).prop_map(|event| Step::Set { event }),
         1 => (0..EVENTS).prop_map(|event| Step::Reset { event }),
         1 => (0..VARIABLES).prop_map(|variable| Step::Load { variable, to: 0 }),
@@ -25,6 +27,7 @@ fn simple() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Steps of one or two blocks deep, balanced on every path.
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let scope = |open, close| {
         move |mut inside: Vec<Step>| {
@@ -37,31 +40,79 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         let leaf = prop_oneof![
             4 => simple(),
             1 => (0..EVENTS).prop_map(|event| Step::Wait { event }),
+            1 => (0..EVENTS, 0..2_u32)
+                .prop_map(|(event, milliseconds)| Step::WaitFor { event, to: 0, milliseconds }),
         ];
         leaf.prop_map(|step| vec![step])
     };
-    let raised = prop::collection::vec(simple(), 0..2);
+    let quick = || prop::collection::vec(simple(), 0..2);
+    let attempt = |lock: u8, milliseconds| {
+        move |mut inside: Vec<Step>| {
+            let length = u32::try_from(inside.len() + 1).expect("the block is short");
+            inside.insert(
+                0,
+                Step::Try {
+                    lock,
+                    to: 0,
+                    milliseconds,
+                    length,
+                },
+            );
+            inside.extend([Step::Release { lock }, Step::End]);
+            inside
+        }
+    };
+    let repeat = |mut inside: Vec<Step>| {
+        let length = u32::try_from(inside.len()).expect("the block is short");
+        inside.insert(0, Step::Repeat { count: 2, length });
+        inside.push(Step::End);
+        inside
+    };
     let any_block = prop_oneof![
-        4 => block(),
+        5 => block(),
         1 => block().prop_map(scope(Step::EnterCritical, Step::LeaveCritical)),
         1 => block().prop_map(scope(Step::EnterGuarded, Step::LeaveGuarded)),
-        1 => raised.prop_map(scope(Step::RaiseApc, Step::Lower)),
+        1 => quick().prop_map(scope(Step::RaiseApc, Step::Lower)),
+        1 => quick().prop_map(scope(Step::Acquire { lock: 0 }, Step::Release { lock: 0 })),
+        1 => block().prop_map(scope(Step::Acquire { lock: 1 }, Step::Release { lock: 1 })),
+        1 => quick().prop_map(attempt(0, 0)),
+        1 => (block(), 0..2_u32).prop_map(move |(inside, milliseconds)| attempt(1, milliseconds)(inside)),
+        1 => block().prop_map(repeat),
     ];
     prop::collection::vec(any_block, 0..=2).prop_map(|blocks| blocks.concat())
 }
 
-fn number_registers(lane: &mut [Step]) {
+/// What a body may have: it queues only APCs that come after its own.
+fn body(apc: u8) -> impl Strategy<Value = Vec<Step>> {
+    let fits = move |step| match step {
+        Step::Queue { apc: queued, to } if queued <= apc => Step::Ran {
+            apc: queued,
+            to: to.unwrap_or(0),
+        },
+        other => other,
+    };
+    let steps = || prop::collection::vec(simple().prop_map(fits), 1..=2);
+    let region = |mut steps: Vec<Step>| {
+        steps.insert(0, Step::EnterCritical);
+        steps.push(Step::LeaveCritical);
+        steps
+    };
+    prop_oneof![3 => Just(vec![]), 2 => steps(), 1 => steps().prop_map(region)]
+}
+
+fn number_registers(steps: &mut [Step]) {
     let mut next = 0;
-    for step in lane {
-        match step {
-            Step::Queue { to: Some(to), .. }
-            | Step::Ran { to, .. }
-            | Step::ApcsDisabled { to }
-            | Step::Load { to, .. } => {
-                *to = next;
-                next += 1;
-            }
-            _ => {}
+    for step in steps {
+        if let Step::Queue { to: Some(to), .. }
+        | Step::Ran { to, .. }
+        | Step::ApcsDisabled { to }
+        | Step::Irql { to }
+        | Step::WaitFor { to, .. }
+        | Step::Try { to, .. }
+        | Step::Load { to, .. } = step
+        {
+            *to = next;
+            next += 1;
         }
     }
 }
@@ -75,7 +126,8 @@ fn test_program() -> impl Strategy<Value = ProgramBuf> {
         )
     };
     let lanes = prop::collection::vec((steps(), steps()), 2..=3);
-    ([apc(), apc()], lanes, any::<bool>()).prop_map(|(apcs, lanes, barrier)| {
+    let bodies = (body(0), body(1));
+    ([apc(), apc()], bodies, lanes, any::<bool>()).prop_map(|(apcs, bodies, lanes, barrier)| {
         let lane = |(before, after): (Vec<Step>, Vec<Step>)| {
             let barrier = barrier.then_some(Step::Barrier);
             let mut lane: Vec<_> = before.into_iter().chain(barrier).chain(after).collect();
@@ -84,7 +136,15 @@ fn test_program() -> impl Strategy<Value = ProgramBuf> {
         };
         let events = [Signal::Notification, Signal::Synchronization];
         let lanes: Vec<_> = lanes.into_iter().map(lane).collect();
-        program(&apcs, &events, VARIABLES.into(), &lanes)
+        let mut bodies = vec![bodies.0, bodies.1];
+        for body in &mut bodies {
+            number_registers(body);
+        }
+        let test = program(&apcs, &events, VARIABLES.into(), &lanes);
+        ProgramBuf {
+            locks: LOCKS.to_vec(),
+            ..bodies::with_bodies(&bodies, test)
+        }
     })
 }
 
@@ -98,7 +158,7 @@ proptest! {
     fn what_the_verifier_accepts_runs_into_no_bug_check(test in test_program()) {
         let bytes = test.encode();
         let parsed = Program::parse(&bytes).unwrap();
-        prop_assert!(verify(&parsed, true).is_ok());
+        prop_assert_eq!(verify(&parsed, true).map(drop), Ok(()));
         let found = explore(&parsed, Profile::Documented, NO_BASELINES, LIMITS);
         prop_assume!(found.is_ok());
         prop_assert_eq!(found.unwrap().bug_checks, vec![]);
@@ -152,7 +212,7 @@ proptest! {
         let bytes = test.encode();
         let parsed = Program::parse(&bytes).unwrap();
         let initial = State::initial(&parsed, profile, NO_BASELINES);
-        let apart = State { queued_twice: u32::MAX, ..initial.clone() };
+        let apart = State { apart: u32::MAX, ..initial.clone() };
         let apart = explore_from(apart, &parsed, LIMITS);
         prop_assume!(apart.is_ok());
         let apart = apart.unwrap();
@@ -179,6 +239,17 @@ proptest! {
             }
             prop_assert!(is_final(&state, &parsed));
             prop_assert_eq!(&state.outcome(&parsed), outcome);
+            for lane in 0..test.lanes.len() {
+                let t = thread(lane);
+                prop_assert_eq!(state.kernel().counters(t), Baseline::default());
+                prop_assert_eq!(state.kernel().irql(t), 0);
+            }
+            // A register tells of one insertion only.
+            let again = |step: &Step| matches!(step, Step::Repeat { .. });
+            let queues = |step: &Step| matches!(step, Step::Queue { .. });
+            if test.lanes.iter().flatten().any(again) || test.bodies.iter().flatten().any(queues) {
+                continue;
+            }
             let mut inserted = [0; APCS as usize];
             for (lane, steps) in test.lanes.iter().enumerate() {
                 for step in steps {

@@ -1,7 +1,10 @@
 //! What the errors look like, and where they point.
 
-use apclab_litmus::{MAX_BYTES, MAX_DEPTH, parse, parse_bytes};
-use apclab_protocol::program::Program;
+mod limits;
+mod steps;
+
+use apclab_litmus::parse;
+use apclab_protocol::program::{Place, Program};
 use apclab_protocol::verify::{Refusal, verify};
 
 fn rendered(source: &str) -> String {
@@ -23,10 +26,6 @@ fn errors(source: &str) -> Vec<String> {
 /// A file around the steps of lane A.
 fn around(steps: &str) -> String {
     format!("test t\napc n normal to A\nevent e\nvar x\nlane A\n{steps}\nforall (true)\n")
-}
-
-fn repeated(times: usize, piece: impl Fn(usize) -> String) -> String {
-    (0..times).map(piece).collect::<Vec<_>>().concat()
 }
 
 #[test]
@@ -67,7 +66,7 @@ error: unknown word `lnae`
  --> t.litmus:4:1
   |
 4 | lnae A
-  | ^^^^ expected a declaration (`apc`, `event`, `var`) or a `lane`
+  | ^^^^ expected a step, another declaration, or a `lane`
   |
   = help: did you mean `lane`?
 
@@ -146,45 +145,25 @@ fn a_long_line_is_shown_in_part_with_its_own_column() {
 }
 
 #[test]
-fn steps_say_what_they_need() {
-    for (steps, expected) in [
-        ("enter", "6:6 unexpected end of the line"),
-        ("raise dispatch", "6:7 unexpected `dispatch`"),
-        ("lower apc", "6:7 unexpected `apc`"),
-        ("ran n", "6:6 unexpected end of the line"),
-        ("ran n -> r16", "6:10 there is no register `r16`"),
-        ("ran n -> r01", "6:10 there is no register `r01`"),
+fn tags_are_words_in_their_place() {
+    for (source, expected) in [
         (
-            "ran n -> R1",
-            "6:10 `R1` is no register (did you mean `r1`?)",
-        ),
-        ("ran n -> 1", "6:10 unexpected `1`"),
-        ("wait n", "6:6 `n` is an APC"),
-        ("store x", "6:8 unexpected end of the line"),
-        ("store x r1", "6:9 r1 has no value yet"),
-        ("store x 1_0", "6:9 `1_0` is not a number"),
-        (
-            "store x 9223372036854775808",
-            "6:9 this number does not fit",
+            "test t\ntags a, a\nlane A\nforall (true)",
+            "2:9 `a` is named twice",
         ),
         (
-            "store x -9223372036854775809",
-            "6:9 this number does not fit",
+            "test t\ntags\nlane A\nforall (true)",
+            "2:5 unexpected end of the line",
         ),
         (
-            "store x 0x1ffffffffffffffff",
-            "6:9 this number does not fit",
+            "test t\nlane A\ntags a\nforall (true)",
+            "3:1 `tags` comes too late",
         ),
-        (
-            "irql -> r1\nstore x r1-1",
-            "7:9 `r1-1` is no register (with spaces it is a difference: `r1 - 1`)",
-        ),
-        ("lane A", "6:6 `A` is declared twice"),
-        ("var y", "6:1 `var` comes too late"),
-        ("nonsense", "6:1 unknown step `nonsense`"),
     ] {
-        assert_eq!(errors(&around(steps))[0], expected, "{steps}");
+        assert_eq!(errors(source)[0], expected, "{source}");
     }
+    let test = parse("t", "test t\nshows a\ntags b, c\nlane A\nforall (true)").unwrap();
+    assert_eq!(test.tags, ["b", "c"]);
 }
 
 #[test]
@@ -284,108 +263,6 @@ fn conditions_say_what_they_need() {
 }
 
 #[test]
-fn limits_are_errors_with_a_place() {
-    let lanes = repeated(7, |n| format!("lane L{n}\n"));
-    assert_eq!(
-        errors(&format!("test t\n{lanes}forall (true)")),
-        ["8:6 too many lanes"]
-    );
-    for (kind, what, to) in [
-        ("var", "variable", ""),
-        ("event", "event", ""),
-        ("apc", "APC", " normal to A"),
-    ] {
-        let many = repeated(17, |n| format!("{kind} n{n}{to}\n"));
-        let found = errors(&format!("test t\n{many}lane A\nforall (true)"));
-        let column = kind.len() + 2;
-        assert_eq!(found, [format!("18:{column} too many {what}s")]);
-    }
-    let steps = "irql -> r1\n".repeat(4097);
-    assert_eq!(
-        errors(&format!("test t\nlane A\n{steps}forall (true)")),
-        ["4099:1 too many steps"]
-    );
-    let values = |lane: &str| repeated(16, |r| format!("{lane}:r{r};"));
-    let steps = repeated(16, |r| format!("irql -> r{r}\n"));
-    let source = format!(
-        "test t\nlane A\n{steps}lane B\n{steps}lane C\n{steps}\nlocations [{}{}C:r1;]\nforall (true)",
-        values("A"),
-        values("B")
-    );
-    let found = errors(&source);
-    assert!(found[0].ends_with("too many observed values"), "{found:?}");
-    assert_eq!(found.len(), 1);
-}
-
-#[test]
-fn nesting_of_a_condition_is_bounded() {
-    let nested = |open: &str, close: &str, n: usize| {
-        around("store x 1\nset e\nqueue n").replace(
-            "true",
-            &format!("{}true{}", open.repeat(n), close.repeat(n)),
-        )
-    };
-    // The condition of `around` brings one pair of parentheses of its own.
-    for (open, close, each) in [("(", ")", 1), ("~", "", 1), ("~(", ")", 2)] {
-        let most = (MAX_DEPTH - 1) / each;
-        assert!(parse("t", &nested(open, close, most)).is_ok(), "{open}");
-        let message = "the condition has too many parentheses or negations here";
-        for n in [most + 1, 100_000] {
-            assert!(
-                errors(&nested(open, close, n))[0].ends_with(message),
-                "{open}"
-            );
-        }
-    }
-}
-
-#[test]
-fn what_is_no_text_is_said_to_be_none() {
-    let first = |bytes: &[u8]| {
-        let errors = parse_bytes("t", bytes).unwrap_err();
-        assert_eq!(errors.errors().len(), 1);
-        let error = &errors.errors()[0];
-        format!("{} {}", errors.place(error), error.message())
-    };
-    assert_eq!(first(b"\0\0\0"), "1:1 unexpected NUL byte: this is no text");
-    assert_eq!(
-        first(b"test t\n\xc3\xa4 \xff"),
-        "2:3 the file is not UTF-8 text"
-    );
-    let utf16: Vec<u8> = "\u{feff}test t"
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect();
-    assert_eq!(first(&utf16), "1:1 the file is not UTF-8 text");
-    let errors = parse_bytes("t", &utf16).unwrap_err();
-    assert!(errors.errors()[0].help().unwrap().contains("UTF-16"));
-    let large = vec![b'x'; 10_000_000];
-    assert_eq!(
-        first(&large),
-        format!("1:1 the file has 10000000 bytes; a test has at most {MAX_BYTES}")
-    );
-    assert_eq!(
-        first(&vec![0xff; 10_000_000]),
-        "1:1 the file is not UTF-8 text"
-    );
-}
-
-#[test]
-fn a_file_full_of_errors_ends_in_time() {
-    let source = around(&"nonsense\n".repeat(100_000));
-    let errors = parse("t.litmus", &source).unwrap_err();
-    assert_eq!(errors.errors().len(), 20);
-    assert!(
-        errors
-            .to_string()
-            .ends_with("error: t.litmus: further errors are not shown")
-    );
-    let one_line = parse("t.litmus", &"$ ".repeat(MAX_BYTES / 32)).unwrap_err();
-    assert_eq!(one_line.errors().len(), 20);
-    assert!(one_line.to_string().lines().all(|line| line.len() < 200));
-}
-
-#[test]
 fn a_refusal_is_shown_at_its_line() {
     let source = "test t\nlane A\n  enter critical # open\nlane Empty\nforall (true)\n";
     let test = parse("t.litmus", source).unwrap();
@@ -398,7 +275,7 @@ error: refused: left-open at A end
  --> t.litmus:3:17
   |
 3 |   enter critical # open
-  |                 ^ the lane ends with this scope still open"
+  |                 ^ the steps end with this scope still open"
     );
     let at_step = Refusal { step: 0, ..refusal };
     let shown = test.render_refusal(&at_step, source);
@@ -406,7 +283,7 @@ error: refused: left-open at A end
     assert!(shown.starts_with(title), "{shown}");
     assert!(shown.contains("t.litmus:3:3"), "{shown}");
     let empty_lane = Refusal {
-        lane: 1,
+        place: Place::Lane(1),
         step: 0,
         ..refusal
     };
@@ -417,7 +294,7 @@ error: refused: left-open at A end
     // The source may have changed meanwhile, and a refusal may come from elsewhere.
     assert!(test.render_refusal(&at_step, "").contains("t.litmus:1:1"));
     let nowhere = Refusal {
-        lane: 9,
+        place: Place::Lane(9),
         step: 9,
         ..refusal
     };

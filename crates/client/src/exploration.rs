@@ -1,0 +1,215 @@
+//! The model's whole answer about a program, with a shortest way to each part of it.
+
+use std::time::{Duration, Instant};
+
+use apclab_model::explore::Limits;
+pub use apclab_model::kernel::{Baseline, Profile};
+use apclab_model::program::{Event, State};
+use apclab_protocol::build::ProgramBuf;
+use apclab_protocol::program::Program;
+use apclab_protocol::trace::Record;
+use apclab_protocol::verify::{Refusal, verify};
+
+use crate::{TargetError, witness};
+
+/// A path through the model, as records of a trace.
+pub type Witness = Vec<Record>;
+
+/// What the model says of a program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exploration {
+    /// Every outcome in ascending order, each with a shortest path to it.
+    pub outcomes: Vec<(Vec<i64>, Witness)>,
+    /// States that are not final and in which nothing can happen any more.
+    pub deadlocks: u64,
+    /// A shortest path to one of them.
+    pub deadlock: Option<Witness>,
+    /// The bug checks on any path, each with a shortest path to it.
+    pub bug_checks: Vec<(String, Witness)>,
+    /// States.
+    pub states: u64,
+    /// Transitions.
+    pub transitions: u64,
+    /// Time of the search.
+    pub elapsed: Duration,
+}
+
+/// Searches a program in one profile, with lanes that begin with the counters of `baselines`.
+///
+/// # Errors
+/// [`Unexplored::Refused`] when the program breaks a rule of the driver, which would run none of it;
+/// [`Unexplored::Failed`] when the search is given up, or the bytes are no program.
+pub fn explore(
+    program: &ProgramBuf,
+    profile: Profile,
+    baselines: &[Baseline],
+) -> Result<Exploration, Unexplored> {
+    let bytes = program.encode();
+    let program = Program::parse(&bytes).map_err(|malformed| {
+        TargetError::Failed(format!("the bytes are no program: {malformed:?}"))
+    })?;
+    verify(&program, true).map_err(Unexplored::Refused)?;
+    Ok(search(&program, profile, baselines)?)
+}
+
+fn search(
+    program: &Program<'_>,
+    profile: Profile,
+    baselines: &[Baseline],
+) -> Result<Exploration, TargetError> {
+    let started = Instant::now();
+    let found = apclab_model::explore(program, profile, baselines, Limits::default())
+        .map_err(|limit| TargetError::TooManyStates(format!("the model gives up: {limit}")))?;
+    let elapsed = started.elapsed();
+    let records = |path: &[Event]| {
+        let initial = State::initial(program, profile, baselines);
+        witness::records(initial, program, path)
+    };
+    Ok(Exploration {
+        outcomes: found
+            .witnesses
+            .iter()
+            .map(|(outcome, path)| (outcome.clone(), records(path)))
+            .collect(),
+        deadlocks: found.deadlocks,
+        deadlock: found.deadlock_witness.as_deref().map(records),
+        bug_checks: found
+            .bug_checks
+            .iter()
+            .zip(&found.bug_check_witnesses)
+            .map(|(bug_check, path)| (bug_check.to_string(), records(path)))
+            .collect(),
+        states: found.states,
+        transitions: found.transitions,
+        elapsed,
+    })
+}
+
+/// A shortest path to an outcome of the documented profile, the `number`th in ascending order,
+/// counted from 1; nothing when there are fewer.
+pub(crate) fn witness_of(
+    program: &Program<'_>,
+    baselines: &[Baseline],
+    number: u32,
+) -> Result<Witness, TargetError> {
+    let found = search(program, Profile::Documented, baselines)?;
+    let place = usize::try_from(number)
+        .unwrap_or(usize::MAX)
+        .wrapping_sub(1);
+    Ok(found
+        .outcomes
+        .into_iter()
+        .nth(place)
+        .map(|(_, witness)| witness)
+        .unwrap_or_default())
+}
+
+/// Why the model gives no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unexplored {
+    /// The program breaks a rule.
+    Refused(Refusal),
+    /// The search came to no end.
+    Failed(TargetError),
+}
+
+impl From<TargetError> for Unexplored {
+    fn from(error: TargetError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apclab_protocol::program::{Apc, ApcKind, LockKind, Observed};
+    use apclab_protocol::step::Step;
+    use apclab_protocol::trace::{Kind, NO_APC};
+
+    fn found(program: &ProgramBuf) -> Exploration {
+        explore(program, Profile::Documented, &[]).expect("a small program")
+    }
+
+    /// The records of a path: lane, kind, the APC if there is one, the answer.
+    fn short(witness: &Witness) -> Vec<(u8, Kind, Option<u8>, i64)> {
+        let said = witness.iter().map(|record| {
+            let apc = (record.apc != NO_APC).then_some(record.apc);
+            (record.lane, record.kind, apc, record.value)
+        });
+        said.collect()
+    }
+
+    #[test]
+    fn a_path_has_the_records_that_the_driver_writes() {
+        let program = ProgramBuf {
+            apcs: vec![Apc {
+                kind: ApcKind::Normal,
+                lane: 0,
+            }],
+            bodies: vec![vec![Step::Ran { apc: 0, to: 0 }]],
+            observed: vec![Observed::ApcRegister {
+                apc: 0,
+                register: 0,
+            }],
+            lanes: vec![vec![Step::Queue { apc: 0, to: None }]],
+            ..ProgramBuf::default()
+        };
+        let found = found(&program);
+        let [(outcome, witness)] = found.outcomes.as_slice() else {
+            panic!("one outcome in {found:?}");
+        };
+        assert_eq!(outcome, &[1]);
+        assert_eq!(
+            short(witness),
+            [
+                (0, Kind::Begin, None, 0),
+                (0, Kind::Step, None, 0),
+                (0, Kind::Inserted, Some(0), 1),
+                (0, Kind::Done, None, 0),
+                (0, Kind::KernelRoutine, Some(0), 0),
+                (0, Kind::NormalRoutine, Some(0), 0),
+                (0, Kind::Step, Some(0), 0),
+                (0, Kind::Done, Some(0), 1),
+                (0, Kind::End, None, 0),
+            ]
+        );
+        let irql: Vec<u8> = witness.iter().map(|record| record.context.irql).collect();
+        assert_eq!(irql, [0, 0, 0, 0, 1, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_lane_that_waits_for_ever_has_no_end() {
+        let own = vec![Step::Acquire { lock: 0 }, Step::Acquire { lock: 1 }];
+        let mut other = own.clone();
+        other.reverse();
+        let release = |mut steps: Vec<Step>| {
+            let held: Vec<_> = steps.iter().rev().copied().collect();
+            steps.extend(held.into_iter().map(|step| match step {
+                Step::Acquire { lock } => Step::Release { lock },
+                step => step,
+            }));
+            steps
+        };
+        let program = ProgramBuf {
+            locks: vec![LockKind::Mutex; 2],
+            lanes: vec![release(own), release(other)],
+            ..ProgramBuf::default()
+        };
+        let found = found(&program);
+        assert_eq!(found.deadlocks, 1);
+        let deadlock = found.deadlock.expect("two mutexes in two orders");
+        let count = |kind| deadlock.iter().filter(|record| record.kind == kind).count();
+        assert_eq!((count(Kind::Step), count(Kind::Done)), (4, 2));
+        assert_eq!(count(Kind::End), 0);
+    }
+
+    #[test]
+    fn what_the_driver_refuses_is_not_explored() {
+        let program = ProgramBuf {
+            lanes: vec![vec![Step::EnterCritical]],
+            ..ProgramBuf::default()
+        };
+        let refused = explore(&program, Profile::Documented, &[]);
+        assert!(matches!(refused, Err(Unexplored::Refused(_))));
+    }
+}

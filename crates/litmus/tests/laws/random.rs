@@ -1,0 +1,295 @@
+//! Random tests: every step, every declaration, blocks in one another.
+
+use apclab_litmus::{Condition, Expectation, Formula, Names, Quantifier, Test};
+use apclab_protocol::build::ProgramBuf;
+use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, LockKind, Observed, Place};
+use apclab_protocol::step::Step;
+use apclab_protocol::verify::Reason;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+fn constant() -> impl Strategy<Value = i64> {
+    prop_oneof![-3_i64..4, any::<i64>(), Just(i64::MIN), Just(i64::MAX)]
+}
+
+/// A step. It stores only from `r0`, which every lane of [`test`] has written.
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        Just(Step::EnterCritical),
+        Just(Step::LeaveCritical),
+        Just(Step::EnterGuarded),
+        Just(Step::LeaveGuarded),
+        Just(Step::RaiseApc),
+        Just(Step::Lower),
+        Just(Step::Barrier),
+        (0_u8..16).prop_map(|to| Step::ApcsDisabled { to }),
+        (0_u8..16).prop_map(|to| Step::AllApcsDisabled { to }),
+        (0_u8..16).prop_map(|to| Step::Irql { to }),
+        (0_u8..2, proptest::option::of(0_u8..16)).prop_map(|(apc, to)| Step::Queue { apc, to }),
+        (0_u8..2, 0_u8..16).prop_map(|(apc, to)| Step::Ran { apc, to }),
+        (0_u8..2).prop_map(|event| Step::Set { event }),
+        (0_u8..2).prop_map(|event| Step::Reset { event }),
+        (0_u8..2).prop_map(|event| Step::Wait { event }),
+        (0_u8..2, proptest::option::of(Just(0)), constant()).prop_map(
+            |(variable, from, constant)| Step::Store {
+                variable,
+                from,
+                constant
+            }
+        ),
+        (0_u8..2, 0_u8..16).prop_map(|(variable, to)| Step::Load { variable, to }),
+        (0_u8..2, 0_u8..16, 0_u32..=10_000).prop_map(|(event, to, milliseconds)| Step::WaitFor {
+            event,
+            to,
+            milliseconds
+        }),
+        (0_u8..3).prop_map(|lock| Step::Acquire { lock }),
+        (0_u8..3).prop_map(|lock| Step::Release { lock }),
+        Just(Step::End),
+    ]
+}
+
+/// A step that begins a block, whose length is not known yet.
+fn block() -> impl Strategy<Value = Step> {
+    let attempt = |lock, to, milliseconds| Step::Try {
+        lock,
+        to,
+        milliseconds,
+        length: 0,
+    };
+    prop_oneof![
+        (0_u8..2, 0_u8..16).prop_map(move |(lock, to)| attempt(lock, to, 0)),
+        (0_u8..16, 0_u32..=10_000).prop_map(move |(to, time)| attempt(2, to, time)),
+        (1_u32..=10_000).prop_map(|count| Step::Repeat { count, length: 0 }),
+    ]
+}
+
+/// Steps with blocks in one another, and with ends too many.
+fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![5 => step(), 1 => block()];
+    proptest::collection::vec(step, 0..most / 2).prop_map(|mut steps| {
+        let mut open = Vec::new();
+        let mut index = 0;
+        while index < steps.len() || !open.is_empty() {
+            if index == steps.len() {
+                steps.push(Step::End);
+            }
+            match steps[index] {
+                Step::Try { .. } | Step::Repeat { .. } => open.push(index),
+                Step::End => {
+                    if let Some(begin) = open.pop()
+                        && let Step::Try { length, .. } | Step::Repeat { length, .. } =
+                            &mut steps[begin]
+                    {
+                        *length = u32::try_from(index - begin - 1).unwrap();
+                    }
+                }
+                _ => {}
+            }
+            index += 1;
+        }
+        steps
+    })
+}
+
+/// Steps that use everything that is declared and write `r0`.
+fn prologue() -> Vec<Step> {
+    let each = |index| {
+        [
+            Step::Queue {
+                apc: index,
+                to: None,
+            },
+            Step::Set { event: index },
+            Step::Load {
+                variable: index,
+                to: 0,
+            },
+        ]
+    };
+    let locks = (0..3).map(|lock| Step::Acquire { lock });
+    [each(0), each(1)]
+        .concat()
+        .into_iter()
+        .chain(locks)
+        .collect()
+}
+
+/// A body that may be empty. One that is not writes `r0`.
+fn first(body: Vec<Step>) -> Vec<Step> {
+    let ran = Step::Ran { apc: 0, to: 0 };
+    let ran = (!body.is_empty()).then_some(ran);
+    ran.into_iter().chain(body).collect()
+}
+
+/// The values that formulas speak of, by the index that stands for them until they are numbered.
+const VALUES: [(&str, Observed); 5] = [
+    (
+        "A:r0",
+        Observed::Register {
+            lane: 0,
+            register: 0,
+        },
+    ),
+    (
+        "second-lane:r0",
+        Observed::Register {
+            lane: 1,
+            register: 0,
+        },
+    ),
+    (
+        "apc-2:r0",
+        Observed::ApcRegister {
+            apc: 1,
+            register: 0,
+        },
+    ),
+    ("x", Observed::Variable(0)),
+    ("y_2", Observed::Variable(1)),
+];
+
+fn formula() -> impl Strategy<Value = Formula> {
+    let leaf = prop_oneof![
+        Just(Formula::True),
+        Just(Formula::False),
+        (0..VALUES.len(), constant()).prop_map(|(observed, value)| Formula::Equal {
+            observed,
+            name: VALUES[observed].0.to_owned(),
+            value
+        }),
+    ];
+    leaf.prop_recursive(6, 40, 4, |inner| {
+        prop_oneof![
+            inner
+                .clone()
+                .prop_map(|inner| Formula::Not(Box::new(inner))),
+            proptest::collection::vec(inner.clone(), 2..4).prop_map(Formula::And),
+            proptest::collection::vec(inner, 2..4).prop_map(Formula::Or),
+        ]
+    })
+}
+
+/// Numbers the values of a formula by first mention.
+fn number(formula: &mut Formula, list: &mut Vec<Observed>) {
+    match formula {
+        Formula::True | Formula::False => {}
+        Formula::Equal { observed, .. } => {
+            let value = VALUES[*observed].1;
+            *observed = list
+                .iter()
+                .position(|known| *known == value)
+                .unwrap_or_else(|| {
+                    list.push(value);
+                    list.len() - 1
+                });
+        }
+        Formula::Not(inner) => number(inner, list),
+        Formula::And(parts) | Formula::Or(parts) => {
+            for part in parts {
+                number(part, list);
+            }
+        }
+    }
+}
+
+/// Lanes and bodies of [`test`] that have at least six steps.
+const PLACES: [Place; 3] = [Place::Lane(0), Place::Lane(1), Place::Body(1)];
+
+fn expectation() -> impl Strategy<Value = Expectation> {
+    let quantifier = select(vec![
+        Quantifier::Forall,
+        Quantifier::Exists,
+        Quantifier::NotExists,
+    ]);
+    prop_oneof![
+        3 => (quantifier, formula()).prop_map(|(quantifier, formula)| {
+            Expectation::Condition(Condition { quantifier, formula })
+        }),
+        1 => (select(Reason::ALL.to_vec()), select(PLACES.to_vec()), 0_usize..7)
+            .prop_map(|(reason, place, step)| Expectation::Refused { reason, place, step }),
+    ]
+}
+
+/// Ids of facts, or tags.
+fn words() -> impl Strategy<Value = Vec<String>> {
+    proptest::collection::btree_set("[a-z]{1,5}(-[a-z0-9]{1,3}){0,3}", 0..3)
+        .prop_map(|words| words.into_iter().collect())
+}
+
+pub(crate) fn test() -> impl Strategy<Value = Test> {
+    (
+        [steps(40), steps(40)],
+        [steps(16), steps(7)],
+        [constant(), constant()],
+        any::<[bool; 8]>(),
+        expectation(),
+        proptest::collection::vec(0..VALUES.len(), 0..4),
+        r#"[a-zA-Z0-9 "\\.é(*#)]{0,30}"#,
+        [words(), words()],
+    )
+        .prop_map(
+            |(
+                [a, b],
+                [first_body, second_body],
+                variables,
+                bits,
+                mut expectation,
+                locations,
+                description,
+                [shows, tags],
+            )| {
+                let mut observed = Vec::new();
+                if let Expectation::Condition(condition) = &mut expectation {
+                    number(&mut condition.formula, &mut observed);
+                }
+                for value in locations {
+                    if !observed.contains(&VALUES[value].1) {
+                        observed.push(VALUES[value].1);
+                    }
+                }
+                let event = |synchronization, signaled| Event {
+                    kind: if synchronization {
+                        EventKind::Synchronization
+                    } else {
+                        EventKind::Notification
+                    },
+                    signaled,
+                };
+                let apc = |special, lane: bool| Apc {
+                    kind: if special {
+                        ApcKind::Special
+                    } else {
+                        ApcKind::Normal
+                    },
+                    lane: lane.into(),
+                };
+                let program = ProgramBuf {
+                    variables: variables.to_vec(),
+                    events: vec![event(bits[0], bits[1]), event(bits[2], bits[3])],
+                    apcs: vec![apc(bits[4], bits[5]), apc(bits[5], bits[0])],
+                    observed,
+                    lanes: vec![[prologue(), a].concat(), [prologue(), b].concat()],
+                    bodies: vec![first(first_body), [prologue(), second_body].concat()],
+                    locks: vec![LockKind::FastMutex, LockKind::GuardedMutex, LockKind::Mutex],
+                    raw: match (bits[6], bits[7]) {
+                        (first, true) => vec![first, true],
+                        (true, false) => vec![true],
+                        (false, false) => vec![],
+                    },
+                };
+                let words = |words: &[&str]| words.iter().map(|&w| w.to_owned()).collect();
+                let names = Names {
+                    lanes: words(&["A", "second-lane"]),
+                    variables: words(&["x", "y_2"]),
+                    events: words(&["go", "E"]),
+                    apcs: words(&["n", "apc-2"]),
+                    locks: words(&["f", "g", "k"]),
+                };
+                let mut test = Test::from_program("made-up", program, names, expectation);
+                test.description = description;
+                (test.shows, test.tags) = (shows, tags);
+                test
+            },
+        )
+}

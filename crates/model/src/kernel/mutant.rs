@@ -1,0 +1,150 @@
+//! Mutants: machines that get exactly one fact wrong.
+//!
+//! A condition that a test states proves something only if it can fail. So for each fact that
+//! tests can reach there is a machine in which it does not hold; a test that names the fact has
+//! to notice. The facts are those of `docs/facts.md`, by their ids.
+
+use super::{Kernel, Profile};
+
+macro_rules! mutants {
+    ($($variant:ident $fact:literal $what:literal,)+) => {
+        /// A machine that gets one fact wrong, named by the fact.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Mutant {
+            $(#[doc = $what] $variant,)+
+        }
+
+        impl Mutant {
+            /// Every mutant, in the order of the facts.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The id of the fact that it gets wrong, in `docs/facts.md`.
+            pub const fn fact(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $fact,)+
+                }
+            }
+
+            /// What it does instead, in a sentence.
+            pub const fn what(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $what,)+
+                }
+            }
+        }
+    };
+}
+
+mutants! {
+    CriticalDefersNormal "critical-defers-normal" "Normal APCs run inside critical regions.",
+    CriticalLetsSpecial "critical-lets-special" "Critical regions defer special APCs too.",
+    CriticalNests "critical-nests" "A second critical region ends the effect of the first.",
+    CriticalLeaveDelivers "critical-leave-delivers" "The leave of a critical region forces nothing.",
+    GuardedDefersNormal "guarded-defers-normal" "Normal APCs run inside guarded regions.",
+    GuardedDefersSpecial "guarded-defers-special" "Special APCs run inside guarded regions.",
+    GuardedNests "guarded-nests" "A second guarded region ends the effect of the first.",
+    GuardedLeaveDelivers "guarded-leave-delivers" "The leave of a guarded region forces nothing.",
+    KindsCountApart "kinds-count-apart" "A critical region ends the effect of a guarded one.",
+    GuardedLeaveInsideCritical "guarded-leave-inside-critical" "The leave of a guarded region runs normal APCs inside a critical one.",
+    RegionsArePerThread "regions-are-per-thread" "A region holds up the APCs of every thread.",
+    RegionsKeepIrql "regions-keep-irql" "A thread in a region is at APC_LEVEL as far as it can see.",
+    RegionsAtApcLevel "regions-at-apc-level" "Entering or leaving a region at APC_LEVEL is a bug check.",
+    LeavesInAnyOrder "leaves-in-any-order" "The leave of a critical region has no effect inside a guarded one.",
+    LeavesAtRaisedIrql "leaves-at-raised-irql" "The leave of a region lowers the IRQL to PASSIVE_LEVEL.",
+    ApcLevelDefers "apc-level-defers" "APCs run at APC_LEVEL.",
+    LowerDelivers "lower-delivers" "Lowering the IRQL forces nothing.",
+    LowerInsideRegion "lower-inside-region" "Lowering the IRQL runs what a region defers.",
+    LeaveAtApcLevelDeliversNothing "leave-at-apc-level-delivers-nothing" "The leave of the last region delivers at APC_LEVEL.",
+    FastMutexRaises "fast-mutex-raises" "The holder of a fast mutex keeps its IRQL as far as it can see.",
+    FastMutexRestoresIrql "fast-mutex-restores-irql" "The release of a fast mutex lowers the IRQL to PASSIVE_LEVEL.",
+    FastMutexDefers "fast-mutex-defers" "APCs run in the holder of a fast mutex.",
+    FastMutexReleaseDelivers "fast-mutex-release-delivers" "The release of a fast mutex forces nothing.",
+    FastMutexExcludes "fast-mutex-excludes" "A fast mutex that is held may be acquired.",
+    FastMutexTry "fast-mutex-try" "A try of a fast mutex raises the IRQL also when it fails.",
+    GuardedMutexRaises "guarded-mutex-raises" "The holder of a guarded mutex keeps its IRQL as far as it can see.",
+    GuardedMutexDefers "guarded-mutex-defers" "APCs run in the holder of a guarded mutex.",
+    GuardedMutexReleaseDelivers "guarded-mutex-release-delivers" "The release of a guarded mutex forces nothing.",
+    GuardedMutexExcludes "guarded-mutex-excludes" "A guarded mutex that is held may be acquired.",
+    GuardedMutexTry "guarded-mutex-try" "A try of a guarded mutex always fails.",
+    ReleaseInsideRegion "release-inside-region" "The release of a fast or guarded mutex runs what a region defers.",
+    MutexDefersNormal "mutex-defers-normal" "Normal APCs run in the owner of a KMUTEX.",
+    MutexLetsSpecial "mutex-lets-special" "A KMUTEX defers special APCs too.",
+    MutexReleaseDelivers "mutex-release-delivers" "The last release of a KMUTEX forces nothing.",
+    MutexCountsOnce "mutex-counts-once" "Every acquire of a KMUTEX counts, and its last release alone counts back.",
+    MutexCountsEach "mutex-counts-each" "Only the first KMUTEX that a thread owns counts.",
+    MutexInRegion "mutex-in-region" "A KMUTEX that is acquired in a critical region does not count.",
+    MutexKeepsIrql "mutex-keeps-irql" "The owner of a KMUTEX is at APC_LEVEL as far as it can see.",
+    MutexExcludes "mutex-excludes" "A KMUTEX that is owned may be acquired by others.",
+    MutexRecursive "mutex-recursive" "The owner of a KMUTEX waits for itself.",
+    MutexTry "mutex-try" "A wait with a time-out of 0 does not acquire a free KMUTEX.",
+    MutexTimeOut "mutex-time-out" "A wait for a KMUTEX never times out.",
+    MutexWaitIsOpen "mutex-wait-is-open" "Normal APCs are deferred in a wait for a KMUTEX.",
+    MutexReleaseAtApcLevel "mutex-release-at-apc-level" "The last release of a KMUTEX delivers at APC_LEVEL.",
+    PredicateCritical "predicate-critical" "KeAreApcsDisabled does not look at critical regions.",
+    PredicateIgnoresIrql "predicate-ignores-irql" "KeAreApcsDisabled is TRUE at APC_LEVEL.",
+    PredicateAllGuarded "predicate-all-guarded" "KeAreAllApcsDisabled does not look at guarded regions.",
+    PredicateAllApcLevel "predicate-all-apc-level" "KeAreAllApcsDisabled does not look at the IRQL.",
+    PredicateAllIgnoresCritical "predicate-all-ignores-critical" "KeAreAllApcsDisabled is TRUE in a critical region.",
+    PredicateAllFastMutex "predicate-all-fast-mutex" "KeAreAllApcsDisabled is FALSE for the holder of a fast mutex.",
+    PredicateAllGuardedMutex "predicate-all-guarded-mutex" "KeAreAllApcsDisabled is FALSE for the holder of a guarded mutex.",
+    PredicateMutex "predicate-mutex" "KeAreApcsDisabled does not look at KMUTEXes.",
+    PredicatesInApcs "predicates-in-apcs" "KeAreApcsDisabled is TRUE in a normal APC's routine.",
+    PredicatesBalance "predicates-balance" "The leave of the outermost guarded region leaves a critical one as well.",
+    SelfQueueRunsAtOnce "self-queue-runs-at-once" "What a thread queues to itself may come later.",
+    InsertOnce "insert-once" "Inserting an inserted APC returns TRUE.",
+    InsertAgain "insert-again" "An APC that has run can't be inserted again.",
+    SpecialsFirst "specials-first" "Specials queue behind normals.",
+    FifoWithinKind "fifo-within-kind" "The last APC of a kind runs first.",
+    SpecialAtApcLevel "special-at-apc-level" "A special APC's routine keeps the IRQL of what it interrupts.",
+    NormalAtPassiveLevel "normal-at-passive-level" "A normal APC's normal routine runs at APC_LEVEL.",
+    SpecialPreemptsNormal "special-preempts-normal" "No special APC runs inside a normal one's routine.",
+    NormalsDoNotNest "normals-do-not-nest" "A normal APC runs inside another's routine.",
+    SpecialRoutineDefers "special-routine-defers" "APCs run inside a special one's routine.",
+    RegionsInApcs "regions-in-apcs" "Regions have no effect in the routines of APCs.",
+    ApcRunsInWait "apc-runs-in-wait" "No APC runs inside a wait.",
+    ApcEndsNoWait "apc-ends-no-wait" "An APC ends the wait that it interrupts.",
+    WaitInRegion "wait-in-region" "A wait lets in what a region defers.",
+    TimeOutEndsWait "time-out-ends-wait" "A wait for an event never times out.",
+    ZeroTimeOutLooks "zero-time-out-looks" "A wait with a time-out of 0 finds no event signaled.",
+    NotificationStays "notification-stays" "A notification event satisfies one wait.",
+    SynchronizationResets "synchronization-resets" "A synchronization event stays signaled.",
+    ResetClears "reset-clears" "A reset has no effect.",
+}
+
+impl Kernel {
+    /// A machine without threads, with or without a mutation.
+    pub fn new_with(profile: Profile, mutant: Option<Mutant>) -> Self {
+        Self {
+            mutant,
+            ..Self::new(profile)
+        }
+    }
+
+    /// The fact that the machine gets wrong.
+    pub fn mutant(&self) -> Option<Mutant> {
+        self.mutant
+    }
+
+    /// Whether the machine is this mutant.
+    pub(super) fn gets_wrong(&self, fact: Mutant) -> bool {
+        self.mutant == Some(fact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_fact_has_one_mutant() {
+        let facts: BTreeSet<_> = Mutant::ALL.iter().map(|mutant| mutant.fact()).collect();
+        assert_eq!(facts.len(), Mutant::ALL.len());
+        assert!(
+            Mutant::ALL
+                .iter()
+                .all(|mutant| mutant.what().ends_with('.'))
+        );
+    }
+}

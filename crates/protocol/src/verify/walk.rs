@@ -1,0 +1,297 @@
+//! The walk along one lane or one body.
+//!
+//! In a lane that is not raw all scopes are closed in the reverse of the order in which they were
+//! opened. In a raw one that holds for raises, the locks that raise, and blocks; regions and mutexes
+//! may be left in any order, but never more often than entered, and each block ends with the same of
+//! them open as it began with.
+
+use super::Reason;
+use super::scopes::{Counts, Order, Other, Others, Scope};
+use crate::limits;
+use crate::program::{LockKind, Place, Program};
+use crate::step::Step;
+
+/// The index of the step that ends a block.
+fn block_end(begin: usize, length: u32) -> usize {
+    begin.saturating_add(length as usize).saturating_add(1)
+}
+
+pub(super) struct Walk<'p> {
+    program: &'p Program<'p>,
+    place: Place,
+    raw: bool,
+    order: Order,
+    others: Others,
+    counts: Counts,
+    barriers: u64,
+    executed: u64,
+    deepest: usize,
+}
+
+impl<'p> Walk<'p> {
+    pub(super) fn new(program: &'p Program<'p>, place: Place) -> Self {
+        let raw = match place {
+            Place::Lane(lane) => program.raw(lane.into()),
+            Place::Body(_) => false,
+        };
+        Self {
+            program,
+            place,
+            raw,
+            order: Order::new(),
+            others: Others::new(),
+            counts: Counts::NONE,
+            barriers: 0,
+            executed: 0,
+            deepest: 0,
+        }
+    }
+
+    /// Barriers that the lane comes to, with every round of every repeat.
+    pub(super) const fn barriers(&self) -> u64 {
+        self.barriers
+    }
+
+    /// The most regions open at the same time so far.
+    pub(super) const fn deepest(&self) -> usize {
+        self.deepest
+    }
+
+    fn kind(&self, lock: u8) -> Option<LockKind> {
+        self.program.lock(lock.into())
+    }
+
+    /// Whether the step is executed at APC_LEVEL. The body of a special APC is, but it may not have
+    /// any step that asks.
+    fn at_apc_level(&self) -> bool {
+        self.others.iter().any(|other| match other {
+            Other::Raise => true,
+            Other::Lock(lock) => self.kind(lock).is_some_and(LockKind::raises),
+            Other::Block { .. } => false,
+        })
+    }
+
+    /// How often a step here is executed in one iteration.
+    fn rounds(&self) -> u64 {
+        self.others.iter().fold(1, |rounds, other| match other {
+            Other::Block { rounds: more, .. } => rounds.saturating_mul(more.into()),
+            _ => rounds,
+        })
+    }
+
+    /// Opens a scope that is closed in order.
+    fn open(&mut self, other: Other) -> Result<(), Reason> {
+        if self.others.push(other) && self.order.push(Scope::Other) {
+            Ok(())
+        } else {
+            Err(Reason::TooManyScopes)
+        }
+    }
+
+    /// Closes the innermost scope, which has to be one that `wanted` accepts.
+    fn close(&mut self, wanted: impl Fn(Other) -> bool) -> Result<Other, Reason> {
+        let other = match self.order.pop() {
+            None => return Err(Reason::NothingToLeave),
+            Some(Scope::Other) => self.others.innermost().ok_or(Reason::NothingToLeave)?,
+            Some(_) => return Err(Reason::NotInnermost),
+        };
+        if !wanted(other) {
+            return Err(Reason::NotInnermost);
+        }
+        self.others.pop();
+        Ok(other)
+    }
+
+    fn enter(&mut self, scope: Scope) -> Result<(), Reason> {
+        if self.counts.regions() == limits::NESTING || !(self.raw || self.order.push(scope)) {
+            return Err(Reason::TooDeep);
+        }
+        match scope {
+            Scope::Guarded => self.counts.guarded += 1,
+            _ => self.counts.critical += 1,
+        }
+        self.deepest = self.deepest.max(self.counts.regions());
+        Ok(())
+    }
+
+    fn leave(&mut self, scope: Scope) -> Result<(), Reason> {
+        if !self.raw {
+            match self.order.pop() {
+                None => return Err(Reason::NothingToLeave),
+                Some(open) if open != scope => return Err(Reason::NotInnermost),
+                Some(_) => {}
+            }
+        }
+        let count = match scope {
+            Scope::Guarded => &mut self.counts.guarded,
+            _ => &mut self.counts.critical,
+        };
+        *count = count.checked_sub(1).ok_or(Reason::NothingToLeave)?;
+        Ok(())
+    }
+
+    /// Whether a lock is one that raw lanes may release out of order.
+    fn loose(&self, kind: LockKind) -> bool {
+        self.raw && !kind.raises()
+    }
+
+    fn hold(&mut self, lock: u8, kind: LockKind) -> Result<(), Reason> {
+        // A mutex is recursive; how deep is bounded by the number of scopes, in raw lanes too.
+        let held: usize = self.counts.held.iter().map(|&n| usize::from(n)).sum();
+        if held == limits::SCOPES {
+            return Err(Reason::TooManyScopes);
+        }
+        if let Some(count) = self.counts.held.get_mut(usize::from(lock)) {
+            *count += 1;
+        }
+        if self.loose(kind) {
+            Ok(())
+        } else {
+            self.open(Other::Lock(lock))
+        }
+    }
+
+    fn held(&self, lock: usize) -> bool {
+        self.counts.held.get(lock).is_some_and(|&n| n != 0)
+    }
+
+    fn acquire(&mut self, lock: u8) -> Result<(), Reason> {
+        let kind = self.kind(lock).ok_or(Reason::NothingToLeave)?;
+        if kind.raises() {
+            if self.held(lock.into()) {
+                return Err(Reason::HeldAlready);
+            }
+            let raises = |index: &usize| self.program.lock(*index).is_some_and(LockKind::raises);
+            if (usize::from(lock)..limits::LOCKS)
+                .filter(raises)
+                .any(|index| self.held(index))
+            {
+                return Err(Reason::LockOrder);
+            }
+        } else if self.at_apc_level() {
+            return Err(Reason::BlocksAtApcLevel);
+        }
+        self.hold(lock, kind)
+    }
+
+    fn attempt(&mut self, lock: u8, milliseconds: u32, end: usize) -> Result<(), Reason> {
+        let kind = self.kind(lock).ok_or(Reason::NothingToLeave)?;
+        if kind.raises() && self.held(lock.into()) {
+            return Err(Reason::HeldAlready);
+        }
+        if milliseconds != 0 && self.at_apc_level() {
+            return Err(Reason::BlocksAtApcLevel);
+        }
+        self.open(Other::Block {
+            end,
+            before: self.counts,
+            rounds: 1,
+        })?;
+        self.hold(lock, kind)
+    }
+
+    fn release(&mut self, lock: u8) -> Result<(), Reason> {
+        let kind = self.kind(lock).ok_or(Reason::NothingToLeave)?;
+        if !self.held(lock.into()) {
+            return Err(Reason::NothingToLeave);
+        }
+        if !self.loose(kind) {
+            self.close(|other| other == Other::Lock(lock))?;
+        }
+        if let Some(count) = self.counts.held.get_mut(usize::from(lock)) {
+            *count = count.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, index: usize) -> Result<(), Reason> {
+        // The innermost block, and the step that it said would end it: two blocks share no end.
+        let block =
+            self.close(|other| matches!(other, Other::Block { end, .. } if end == index))?;
+        match block {
+            Other::Block { before, .. } if before != self.counts => Err(Reason::UnbalancedBlock),
+            _ => Ok(()),
+        }
+    }
+
+    fn wait(&self) -> Result<(), Reason> {
+        if self.at_apc_level() {
+            Err(Reason::BlocksAtApcLevel)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn in_body(apc: u8, step: Step) -> Result<(), Reason> {
+        match step {
+            Step::Queue { apc: queued, .. } if queued <= apc => Err(Reason::QueuesBackwards),
+            Step::EnterCritical
+            | Step::LeaveCritical
+            | Step::EnterGuarded
+            | Step::LeaveGuarded
+            | Step::ApcsDisabled { .. }
+            | Step::AllApcsDisabled { .. }
+            | Step::Irql { .. }
+            | Step::Queue { .. }
+            | Step::Ran { .. }
+            | Step::Set { .. }
+            | Step::Reset { .. }
+            | Step::Store { .. }
+            | Step::Load { .. } => Ok(()),
+            _ => Err(Reason::NotInABody),
+        }
+    }
+
+    /// Takes the step with that index.
+    pub(super) fn step(&mut self, index: usize, step: Step) -> Result<(), Reason> {
+        if let Place::Body(apc) = self.place {
+            Self::in_body(apc, step)?;
+        }
+        self.executed = self.executed.saturating_add(self.rounds());
+        if self.executed > limits::EXECUTED_STEPS {
+            return Err(Reason::TooLong);
+        }
+        match step {
+            Step::EnterCritical => self.enter(Scope::Critical),
+            Step::EnterGuarded => self.enter(Scope::Guarded),
+            Step::LeaveCritical => self.leave(Scope::Critical),
+            Step::LeaveGuarded => self.leave(Scope::Guarded),
+            Step::RaiseApc if self.at_apc_level() => Err(Reason::RaisedTwice),
+            Step::RaiseApc => self.open(Other::Raise),
+            Step::Lower => self.close(|other| other == Other::Raise).map(drop),
+            Step::Wait { .. } => self.wait(),
+            Step::WaitFor { milliseconds, .. } if milliseconds != 0 => self.wait(),
+            Step::Barrier => {
+                self.barriers = self.barriers.saturating_add(self.rounds());
+                self.wait()
+            }
+            Step::Acquire { lock } => self.acquire(lock),
+            Step::Try {
+                lock,
+                milliseconds,
+                length,
+                ..
+            } => self.attempt(lock, milliseconds, block_end(index, length)),
+            Step::Release { lock } => self.release(lock),
+            Step::Repeat { count, length } => {
+                let end = block_end(index, length);
+                self.open(Other::Block {
+                    end,
+                    before: self.counts,
+                    rounds: count,
+                })
+            }
+            Step::End => self.end(index),
+            _ => Ok(()),
+        }
+    }
+
+    /// The lane or body is at its end.
+    pub(super) fn finish(&self) -> Result<(), Reason> {
+        if self.order.is_empty() && self.counts == Counts::NONE {
+            Ok(())
+        } else {
+            Err(Reason::LeftOpen)
+        }
+    }
+}

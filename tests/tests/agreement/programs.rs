@@ -1,0 +1,188 @@
+//! Small random programs whose lanes have to do with each other: most of them have several outcomes.
+
+use apclab_protocol::build::ProgramBuf;
+use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, LockKind, Observed};
+use apclab_protocol::step::Step;
+use proptest::prelude::*;
+
+/// A fast mutex, a guarded mutex and a mutex.
+const LOCKS: [LockKind; 3] = [LockKind::FastMutex, LockKind::GuardedMutex, LockKind::Mutex];
+const MUTEX: u8 = 2;
+/// The time-outs that are results, in milliseconds.
+const TIME_OUT: u32 = 1;
+
+/// Steps that a body may have. What is written is a register of its own (`to`), so that no answer is
+/// lost.
+fn plain(apcs: std::ops::Range<u8>) -> impl Strategy<Value = Vec<Step>> {
+    let one = prop_oneof![
+        4 => apcs.prop_map(|apc| Step::Queue { apc, to: Some(0) }),
+        3 => (0_u8..3).prop_map(|apc| Step::Ran { apc, to: 0 }),
+        2 => (1_i64..4).prop_map(|constant| Step::Store { variable: 0, from: None, constant }),
+        2 => Just(Step::Load { variable: 0, to: 0 }),
+        1 => Just(Step::Set { event: 0 }),
+        1 => Just(Step::Reset { event: 0 }),
+        1 => Just(Step::ApcsDisabled { to: 0 }),
+        1 => Just(Step::AllApcsDisabled { to: 0 }),
+    ];
+    one.prop_map(|step| vec![step])
+}
+
+fn blocking() -> impl Strategy<Value = Vec<Step>> {
+    let timed = Step::WaitFor {
+        event: 0,
+        to: 0,
+        milliseconds: TIME_OUT,
+    };
+    prop_oneof![Just(vec![Step::Wait { event: 0 }]), Just(vec![timed])]
+}
+
+/// Something around steps.
+#[derive(Clone, Copy, Debug)]
+enum Around {
+    Critical,
+    Guarded,
+    Raise,
+    Acquire(u8),
+    /// Which lock, and for how many milliseconds.
+    Try(u8, u32),
+}
+
+fn around() -> impl Strategy<Value = Around> {
+    prop_oneof![
+        3 => Just(Around::Critical),
+        3 => Just(Around::Guarded),
+        1 => Just(Around::Raise),
+        1 => (0..MUTEX).prop_map(Around::Acquire),
+        2 => Just(Around::Acquire(MUTEX)),
+        2 => (0..=MUTEX).prop_map(|lock| Around::Try(lock, 0)),
+        1 => Just(Around::Try(MUTEX, TIME_OUT)),
+    ]
+}
+
+fn wrap(around: Around, inner: &[Step]) -> Vec<Step> {
+    let scope = |before: Step, after: Step| [&[before], inner, &[after]].concat();
+    match around {
+        Around::Critical => scope(Step::EnterCritical, Step::LeaveCritical),
+        Around::Guarded => scope(Step::EnterGuarded, Step::LeaveGuarded),
+        Around::Raise => scope(Step::RaiseApc, Step::Lower),
+        Around::Acquire(lock) => scope(Step::Acquire { lock }, Step::Release { lock }),
+        Around::Try(lock, milliseconds) => {
+            let attempt = Step::Try {
+                lock,
+                to: 0,
+                milliseconds,
+                length: u32::try_from(inner.len() + 1).unwrap_or(u32::MAX),
+            };
+            [&[attempt], inner, &[Step::Release { lock }, Step::End]].concat()
+        }
+    }
+}
+
+/// One or two parts in turn.
+fn in_turn(part: BoxedStrategy<Vec<Step>>) -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(part, 1..3).prop_map(|parts| parts.concat())
+}
+
+fn lane() -> impl Strategy<Value = Vec<Step>> {
+    let leaf = prop_oneof![8 => plain(0..3), 1 => blocking()];
+    let nested = leaf.prop_recursive(2, 6, 2, |inner| {
+        (around(), in_turn(inner)).prop_map(|(around, inner)| wrap(around, &inner))
+    });
+    in_turn(nested.boxed())
+}
+
+/// Gives each step that answers a register of its own.
+fn number_registers(steps: &mut [Step]) {
+    let mut next = 0;
+    for step in steps {
+        let (Step::ApcsDisabled { to }
+        | Step::AllApcsDisabled { to }
+        | Step::Irql { to }
+        | Step::Ran { to, .. }
+        | Step::WaitFor { to, .. }
+        | Step::Try { to, .. }
+        | Step::Load { to, .. }
+        | Step::Queue { to: Some(to), .. }) = step
+        else {
+            continue;
+        };
+        *to = next;
+        next += 1;
+    }
+}
+
+/// The registers that [`number_registers`] has given.
+fn answers(steps: &[Step]) -> impl Iterator<Item = u8> {
+    let answers = |step: &&Step| {
+        matches!(
+            step,
+            Step::ApcsDisabled { .. }
+                | Step::AllApcsDisabled { .. }
+                | Step::Irql { .. }
+                | Step::Ran { .. }
+                | Step::WaitFor { .. }
+                | Step::Try { .. }
+                | Step::Load { .. }
+                | Step::Queue { to: Some(_), .. }
+        )
+    };
+    (0_u8..).take(steps.iter().filter(answers).count())
+}
+
+/// A random program of two or three lanes, of which every answer and the variable are observed.
+pub(super) fn program() -> impl Strategy<Value = ProgramBuf> {
+    let lanes = prop::collection::vec((lane(), prop::bool::weighted(0.1)), 2..4);
+    // A body queues only what is declared behind its own APC.
+    let bodies = (
+        prop::option::weighted(0.4, plain(1..3)),
+        prop::option::weighted(0.4, plain(2..3)),
+    );
+    let event = prop_oneof![
+        Just(EventKind::Notification),
+        Just(EventKind::Synchronization)
+    ];
+    (lanes, bodies, event).prop_map(|(lanes, (first, second), kind)| {
+        let last = u8::try_from(lanes.len() - 1).unwrap_or(0);
+        let (mut lanes, raw): (Vec<_>, Vec<_>) = lanes.into_iter().unzip();
+        let mut bodies = vec![first.unwrap_or_default(), second.unwrap_or_default()];
+        for steps in lanes.iter_mut().chain(&mut bodies) {
+            number_registers(steps);
+        }
+        let of_lanes = (0_u8..).zip(&lanes).flat_map(|(lane, steps)| {
+            answers(steps).map(move |register| Observed::Register { lane, register })
+        });
+        let of_bodies = (0_u8..).zip(&bodies).flat_map(|(apc, steps)| {
+            answers(steps).map(move |register| Observed::ApcRegister { apc, register })
+        });
+        let observed = of_lanes
+            .chain(of_bodies)
+            .chain([Observed::Variable(0)])
+            .collect();
+        ProgramBuf {
+            variables: vec![0],
+            events: vec![Event {
+                kind,
+                signaled: false,
+            }],
+            apcs: vec![
+                Apc {
+                    kind: ApcKind::Normal,
+                    lane: 0,
+                },
+                Apc {
+                    kind: ApcKind::Special,
+                    lane: 0,
+                },
+                Apc {
+                    kind: ApcKind::Normal,
+                    lane: last,
+                },
+            ],
+            bodies,
+            locks: LOCKS.to_vec(),
+            observed,
+            lanes,
+            raw,
+        }
+    })
+}
