@@ -474,3 +474,45 @@ fn the_trace_shows_the_steps_of_bodies_where_they_run() {
     drop(handle);
     stop(host);
 }
+
+#[test]
+fn the_trace_shows_enter_acquire_release_leave_in_that_order() {
+    for kind in KINDS {
+        let host = machine();
+        let handle = Handle::open(&host);
+        let program = ProgramBuf {
+            locks: vec![kind],
+            lanes: vec![vec![
+                Step::EnterCritical,
+                Step::Acquire { lock: 0 },
+                Step::Release { lock: 0 },
+                Step::LeaveCritical,
+            ]],
+            ..ProgramBuf::default()
+        };
+        let session = handle.load(0, &program).unwrap();
+        handle.run(session, &bounds(1)).unwrap();
+        let records = handle.trace(session).unwrap();
+        let begun: Vec<_> = records
+            .iter()
+            .filter(|record| record.kind == Kind::Step)
+            .map(|record| {
+                (
+                    record.step,
+                    record.context.apcs_disabled,
+                    record.context.irql,
+                )
+            })
+            .collect();
+        // The context is that in which each step begins: what the step before it has made.
+        let held = u8::from(kind.raises());
+        assert_eq!(
+            begun,
+            [(0, false, 0), (1, true, 0), (2, true, held), (3, true, 0)],
+            "{kind:?}"
+        );
+        assert_eq!(records.last().unwrap().context, PLAIN);
+        drop(handle);
+        stop(host);
+    }
+}

@@ -2,8 +2,9 @@
 //! that the explorer finds in the host's profile.
 //!
 //! Where a program has more schedules than are tried, each outcome of the host has to be one of the
-//! model's. `APCLAB_AGREEMENT_PROGRAMS` says how many random programs there are, and
-//! `APCLAB_AGREEMENT_SEED` which ones.
+//! model's. `APCLAB_AGREEMENT_PROGRAMS` says how many random programs there are,
+//! `APCLAB_AGREEMENT_SEED` which ones, and `APCLAB_AGREEMENT_SCHEDULES` how many schedules of each are
+//! tried.
 
 mod programs;
 
@@ -26,8 +27,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Random programs in an ordinary run of the tests.
 const PROGRAMS: u32 = 150;
-/// Schedules of one random program that are tried at the most.
-const FEW: u64 = 200;
+/// Schedules of one random program that are tried at the most, in an ordinary run of the tests.
+const FEW: u32 = 200;
 /// States of a random program at the most: with more, it has too many schedules to try them all.
 const STATES: u64 = 70;
 /// Schedules of one test of the suite that are tried at the most.
@@ -154,6 +155,7 @@ fn random_programs_have_the_same_outcomes_on_model_and_host() {
     };
     let cases = number("APCLAB_AGREEMENT_PROGRAMS", PROGRAMS);
     let seed = number("APCLAB_AGREEMENT_SEED", 1);
+    let schedules = number("APCLAB_AGREEMENT_SCHEDULES", FEW);
     let config = Config {
         cases,
         // Most random programs are too large to try every schedule of, or refused.
@@ -164,7 +166,7 @@ fn random_programs_have_the_same_outcomes_on_model_and_host() {
     let mut bytes = [0; 32];
     bytes[..4].copy_from_slice(&seed.to_le_bytes());
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let host = RefCell::new(host(FEW));
+    let host = RefCell::new(host(schedules.into()));
     let counts = RefCell::new(Counts::default());
     let ended = TestRunner::new_with_rng(config, random).run(&programs::program(), |program| {
         prop_assume!(is_small(&program));
