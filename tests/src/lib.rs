@@ -11,9 +11,10 @@ use apclab_host::{Completion, File, Host, HostError, Options};
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::ioctl;
 use apclab_protocol::message::{
-    Context, HEADER_SIZE, Header, HistogramReply, LoadReply, PageRequest, QueryReply, Reply,
+    Context, Ended, HEADER_SIZE, Header, HistogramReply, LoadReply, PageRequest, QueryReply, Reply,
     RunReply, RunRequest,
 };
+use apclab_protocol::program::Observed;
 use apclab_protocol::status::{self, NtStatus};
 use apclab_protocol::trace::{Record, TraceReply};
 
@@ -236,3 +237,47 @@ pub const PLAIN: Context = Context {
     all_apcs_disabled: false,
     irql: 0,
 };
+
+/// A register of a lane, as an observed value.
+pub const fn register(lane: u8, register: u8) -> Observed {
+    Observed::Register { lane, register }
+}
+
+fn failed<T>(status: NtStatus) -> T {
+    panic!(
+        "{}",
+        status::name(status).unwrap_or("a status of somebody else's")
+    )
+}
+
+/// Runs a program so many times on a machine of its own, none of them timed out; gives the histogram.
+///
+/// # Panics
+/// When something else came of it.
+pub fn outcomes(program: &ProgramBuf, iterations: u32) -> Vec<(Vec<i64>, u64)> {
+    let host = machine();
+    let handle = Handle::open(&host);
+    let session = handle.load(0, program).unwrap_or_else(failed);
+    let reply = handle
+        .run(session, &bounds(iterations))
+        .unwrap_or_else(failed);
+    assert_eq!(
+        (reply.ended, reply.iterations),
+        (Ended::Complete, iterations)
+    );
+    assert_eq!((reply.timed_out, reply.overflow), (0, 0));
+    assert!(
+        reply.baseline[..program.lanes.len()]
+            .iter()
+            .all(|context| *context == PLAIN)
+    );
+    let histogram = handle.histogram(session).unwrap_or_else(failed);
+    assert_eq!(reply.outcomes as usize, histogram.len());
+    assert_eq!(
+        histogram.iter().map(|(_, count)| count).sum::<u64>(),
+        u64::from(iterations)
+    );
+    drop(handle);
+    stop(host);
+    histogram
+}

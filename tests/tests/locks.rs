@@ -8,29 +8,9 @@ use apclab_protocol::status;
 use apclab_protocol::step::Step;
 use apclab_protocol::trace::Kind;
 use apclab_protocol::verify::Reason;
-use apclab_tests::{Handle, PLAIN, bounds, machine, stop};
+use apclab_tests::{Handle, PLAIN, bounds, machine, outcomes, register, stop};
 
 const KINDS: [LockKind; 3] = [LockKind::FastMutex, LockKind::GuardedMutex, LockKind::Mutex];
-
-fn register(lane: u8, register: u8) -> Observed {
-    Observed::Register { lane, register }
-}
-
-fn outcomes(program: &ProgramBuf, iterations: u32) -> Vec<(Vec<i64>, u64)> {
-    let host = machine();
-    let handle = Handle::open(&host);
-    let session = handle.load(0, program).unwrap();
-    let reply = handle.run(session, &bounds(iterations)).unwrap();
-    assert_eq!(
-        (reply.ended, reply.iterations),
-        (Ended::Complete, iterations)
-    );
-    assert_eq!((reply.timed_out, reply.overflow), (0, 0));
-    let histogram = handle.histogram(session).unwrap();
-    drop(handle);
-    stop(host);
-    histogram
-}
 
 #[test]
 fn what_a_lock_protects_loses_no_update() {

@@ -8,38 +8,7 @@ use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, Observed};
 use apclab_protocol::status;
 use apclab_protocol::step::Step;
 use apclab_protocol::trace::Kind;
-use apclab_tests::{Handle, PLAIN, bounds, machine, machine_with, stop};
-
-fn register(lane: u8, register: u8) -> Observed {
-    Observed::Register { lane, register }
-}
-
-/// Runs a program on a machine of its own; gives the histogram.
-fn outcomes(program: &ProgramBuf, iterations: u32) -> Vec<(Vec<i64>, u64)> {
-    let host = machine();
-    let handle = Handle::open(&host);
-    let session = handle.load(0, program).unwrap();
-    let reply = handle.run(session, &bounds(iterations)).unwrap();
-    assert_eq!(
-        (reply.ended, reply.iterations),
-        (Ended::Complete, iterations)
-    );
-    assert_eq!((reply.timed_out, reply.overflow), (0, 0));
-    assert!(
-        reply.baseline[..program.lanes.len()]
-            .iter()
-            .all(|context| *context == PLAIN)
-    );
-    let histogram = handle.histogram(session).unwrap();
-    assert_eq!(reply.outcomes as usize, histogram.len());
-    assert_eq!(
-        histogram.iter().map(|(_, count)| count).sum::<u64>(),
-        u64::from(iterations)
-    );
-    drop(handle);
-    stop(host);
-    histogram
-}
+use apclab_tests::{Handle, PLAIN, bounds, machine, machine_with, outcomes, register, stop};
 
 #[test]
 fn a_normal_apc_waits_for_the_outermost_leave() {
