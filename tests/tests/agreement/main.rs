@@ -193,8 +193,9 @@ fn random_programs_have_the_same_outcomes_on_model_and_host() {
         several,
         within,
     } = counts;
+    // With fewer schedules of each more programs are compared in part only.
     assert!(
-        same > within,
+        schedules < FEW || same > within,
         "fewer programs were compared in full than not"
     );
     assert!(
