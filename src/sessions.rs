@@ -179,11 +179,17 @@ impl Sessions {
     }
 
     /// Waits for the threads of runs that have been reported, and frees sessions that nobody can
-    /// name any more. Threads are waited for outside the lock.
+    /// name any more. Threads are waited for outside the lock. Never in the thread of a run: two of
+    /// them could wait for each other.
     fn reap(&self, irql: &mut Passive) {
         while let Some(runner) = self.table.with(irql, |table, _| table.finished_runner()) {
             runner.join(irql);
         }
+        self.free_abandoned(irql);
+    }
+
+    /// Frees sessions that nobody can name any more and whose threads have been waited for.
+    fn free_abandoned(&self, irql: &mut Passive) {
         while self
             .table
             .with(irql, |table, _| table.abandoned())
@@ -193,6 +199,7 @@ impl Sessions {
 
     /// Sessions in use.
     pub(crate) fn count(&self, irql: &mut Passive) -> u32 {
+        self.reap(irql);
         let count = self.table.with(irql, |table, _| {
             table
                 .sessions
@@ -338,6 +345,10 @@ impl Sessions {
     }
 
     /// A handle is closed: it leaves its session.
+    ///
+    /// A handle may be closed by the thread that completes its last request, which is that of a run.
+    /// So this waits for no thread; a session whose thread is still to be waited for goes with the
+    /// next request, or when the device stops.
     pub(crate) fn leave(&self, file: &FileContext, irql: &mut Passive) {
         let id = file.session.swap(0, Ordering::AcqRel);
         self.table.with(irql, |table, _| {
@@ -345,7 +356,7 @@ impl Sessions {
                 session.handles = session.handles.saturating_sub(1);
             }
         });
-        self.reap(irql);
+        self.free_abandoned(irql);
     }
 
     /// Takes requests again.

@@ -341,3 +341,30 @@ fn a_request_cancelled_at_apc_level_is_as_good() {
     drop(handle);
     stop(host);
 }
+
+/// The last reference to a handle may go in the thread that completes its run. Such threads end side
+/// by side here: none of them may wait for another.
+#[test]
+fn runs_whose_handles_close_together_do_not_wait_for_each_other() {
+    for round in 0..40 {
+        let host = machine();
+        let runs: Vec<_> = (0..6)
+            .map(|_| {
+                let handle = Handle::open(&host);
+                let session = handle.load(0, &busy()).unwrap();
+                let pending = start(&handle, session);
+                (handle, pending)
+            })
+            .collect();
+        std::thread::sleep(Duration::from_micros(round * 20));
+        std::thread::scope(|scope| {
+            for (handle, pending) in runs {
+                scope.spawn(move || {
+                    handle.file.close().unwrap();
+                    assert_cancelled(&pending);
+                });
+            }
+        });
+        stop(host);
+    }
+}
