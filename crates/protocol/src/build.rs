@@ -29,6 +29,8 @@ pub struct ProgramBuf {
     pub lanes: Vec<Vec<Step>>,
     /// Which lanes are raw; one that is missing is not.
     pub raw: Vec<bool>,
+    /// Bits of [`crate::program::flags`].
+    pub flags: u8,
 }
 
 /// A count as it is encoded. One that does not fit becomes the largest number, which is above every
@@ -73,6 +75,7 @@ impl ProgramBuf {
         }
         let raw = self.raw.iter().take(8).enumerate();
         head.u8(raw.fold(0, |bits, (lane, raw)| bits | u8::from(*raw) << lane));
+        head.u8(self.flags);
         for value in &self.variables {
             bytes.extend(value.to_le_bytes());
         }
@@ -90,12 +93,7 @@ impl ProgramBuf {
             bytes.extend(body.to_le_bytes());
         }
         for lock in &self.locks {
-            let kind = match lock {
-                LockKind::FastMutex => 0,
-                LockKind::GuardedMutex => 1,
-                LockKind::Mutex => 2,
-            };
-            bytes.extend([kind, 0, 0, 0, 0, 0, 0, 0]);
+            bytes.extend([*lock as u8, 0, 0, 0, 0, 0, 0, 0]);
         }
         for observed in &self.observed {
             bytes.extend(match *observed {
@@ -141,6 +139,7 @@ impl ProgramBuf {
                 .collect(),
             lanes: lanes.map(steps).collect(),
             raw: (0..program.lanes()).map(|lane| program.raw(lane)).collect(),
+            flags: program.flags(),
         };
         while decoded.bodies.last().is_some_and(Vec::is_empty) {
             decoded.bodies.pop();

@@ -32,4 +32,4 @@ pub mod verify;
 
 /// Version of everything in this crate that crosses the IOCTL border. A driver refuses requests of
 /// any other version with [`status::REVISION_MISMATCH`].
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;

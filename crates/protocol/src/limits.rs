@@ -12,7 +12,7 @@ pub const VARIABLES: usize = 16;
 pub const EVENTS: usize = 16;
 /// APC objects.
 pub const APCS: usize = 16;
-/// Locks: fast mutexes, guarded mutexes and mutexes.
+/// Locks: fast mutexes, guarded mutexes, mutexes, resources and push locks.
 pub const LOCKS: usize = 16;
 /// Locks, raises and blocks that one lane has open at the same time. Each costs kernel stack.
 pub const SCOPES: usize = 8;
@@ -38,5 +38,7 @@ pub const ITERATIONS: u32 = 100_000_000;
 pub const RUN_DEADLINE_MS: u32 = 600_000;
 /// Deadline of one wait inside an iteration, in milliseconds.
 pub const WAIT_DEADLINE_MS: u32 = 10_000;
+/// Longest random delay before a step, in microseconds.
+pub const DELAY_US: u32 = 1_000;
 /// Sessions that the device keeps at the same time.
 pub const SESSIONS: usize = 64;

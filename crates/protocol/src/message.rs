@@ -119,12 +119,19 @@ impl Context {
     }
 }
 
+/// Name of the routine by which a machine says that it notices when threads wait for each other for
+/// ever, and stops. Nobody calls it.
+pub const DEADLOCKS_END: &str = "ApclabDeadlocksEnd";
+
 /// The routines that the driver looks up at run time, as bits of [`QueryReply::routines`].
 pub mod routines {
     /// `KeInitializeApc` was found.
     pub const INITIALIZE_APC: u32 = 1;
     /// `KeInsertQueueApc` was found.
     pub const INSERT_QUEUE_APC: u32 = 2;
+    /// The machine beneath ends a deadlock: [`DEADLOCKS_END`](super::DEADLOCKS_END) was found, which
+    /// no Windows kernel exports.
+    pub const DEADLOCKS_END: u32 = 4;
     /// All that are needed to queue APCs.
     pub const APC: u32 = INITIALIZE_APC | INSERT_QUEUE_APC;
 }
@@ -372,6 +379,9 @@ impl Reply for LoadReply {
 /// | 4 | 4 | deadline of the whole run in milliseconds, 1 to [`limits::RUN_DEADLINE_MS`] |
 /// | 8 | 4 | deadline of each wait in milliseconds, 1 to [`limits::WAIT_DEADLINE_MS`] |
 /// | 12 | 4 | which iteration to trace, counted from 1; 0 for none |
+/// | 16 | 8 | seed of the random delays |
+/// | 24 | 4 | longest random delay before a step, in microseconds, 0 to [`limits::DELAY_US`]; 0 for none |
+/// | 28 | 4 | reserved, zero |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunRequest {
     /// How many iterations.
@@ -382,16 +392,20 @@ pub struct RunRequest {
     pub wait_deadline_ms: u32,
     /// The iteration to trace, counted from 1; 0 for none.
     pub trace_iteration: u32,
+    /// Seed of the random delays: the same seed gives the same delays.
+    pub seed: u64,
+    /// The longest random delay before a step of a lane, in microseconds; 0 for none.
+    pub delay_us: u32,
 }
 
 impl RunRequest {
     /// Size of the body in bytes.
-    pub const SIZE: usize = 16;
+    pub const SIZE: usize = 32;
 
     /// Reads the body and checks its ranges.
     ///
     /// # Errors
-    /// [`status::INVALID_PARAMETER`]: a field is out of its range.
+    /// [`status::INVALID_PARAMETER`]: a field is out of its range, or a reserved one not zero.
     pub fn decode(body: &[u8; Self::SIZE]) -> Result<Self, NtStatus> {
         let mut reader = Reader::new(body);
         let request = Self {
@@ -399,11 +413,15 @@ impl RunRequest {
             deadline_ms: reader.u32(),
             wait_deadline_ms: reader.u32(),
             trace_iteration: reader.u32(),
+            seed: reader.u64(),
+            delay_us: reader.u32(),
         };
         let valid = (1..=limits::ITERATIONS).contains(&request.iterations)
             && (1..=limits::RUN_DEADLINE_MS).contains(&request.deadline_ms)
             && (1..=limits::WAIT_DEADLINE_MS).contains(&request.wait_deadline_ms)
-            && request.trace_iteration <= request.iterations;
+            && request.trace_iteration <= request.iterations
+            && request.delay_us <= limits::DELAY_US
+            && reader.u32() == 0;
         if valid {
             Ok(request)
         } else {
@@ -419,6 +437,8 @@ impl RunRequest {
         writer.u32(self.deadline_ms);
         writer.u32(self.wait_deadline_ms);
         writer.u32(self.trace_iteration);
+        writer.u64(self.seed);
+        writer.u32(self.delay_us);
         bytes
     }
 }

@@ -13,28 +13,41 @@
 //! | 12 | 4 | length of the whole program in bytes |
 //! | 16 | 24 | steps of each lane, 6 × u32; zero past lane *l* |
 //! | 40 | 1 | raw lanes: bit *i* is set when lane *i* is raw |
-//! | 41 | 7 | reserved, zero |
+//! | 41 | 1 | flags, see [`flags`] |
+//! | 42 | 6 | reserved, zero |
 //! | 48 | 8·*v* | initial values of the variables, i64 |
 //! | … | 8·*e* | events: kind u8 (0 notification, 1 synchronization), signaled u8, 6 reserved |
 //! | … | 8·*a* | APCs: kind u8 (0 special, 1 normal), lane u8, 2 reserved, steps of its body u32 |
-//! | … | 8·*k* | locks: kind u8 (0 fast mutex, 1 guarded mutex, 2 mutex), 7 reserved |
+//! | … | 8·*k* | locks: kind u8 (0 fast mutex, 1 guarded mutex, 2 mutex, 3 resource, 4 push lock), 7 reserved |
 //! | … | 8·*o* | observed: kind u8 (0 register, 1 variable, 2 register of an APC), lane or APC u8, index u8, 5 reserved |
 //! | … | 16·steps | the steps, lane after lane and then APC after APC ([`crate::step`]) |
 
 use crate::bytes::Reader;
 use crate::limits;
-use crate::step::{BadStep, STEP_SIZE, Step};
+use crate::step::{BadStep, Mode, STEP_SIZE, Step};
 
 /// `APCP` at the front of every program.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"APCP");
 /// Version of the program format.
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
 /// Size of the fixed head in bytes.
 pub const HEAD_SIZE: usize = 48;
 /// Size of one entry of each table in bytes.
 pub const ENTRY_SIZE: usize = 8;
 /// Where in an APC's entry the number of its body's steps stands.
 const BODY_STEPS_AT: usize = 4;
+
+/// Bits of the program's flags.
+pub mod flags {
+    /// Lanes may wait for each other for ever, or a lane for itself: the order of locks is not
+    /// checked. Such a program runs only where somebody ends a deadlock, or [`POLLED`].
+    pub const MAY_DEADLOCK: u8 = 1;
+    /// Waits for fast mutexes, guarded mutexes and resources are loops of tries, with the run's wait
+    /// deadline.
+    pub const POLLED: u8 = 2;
+    /// All that there are.
+    pub const ALL: u8 = MAY_DEADLOCK | POLLED;
+}
 
 /// What kind of event: how many waiters one signal releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,19 +87,52 @@ pub struct Apc {
 
 /// What kind of lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum LockKind {
     /// FAST_MUTEX: its holder is at APC_LEVEL; not recursive.
-    FastMutex,
+    FastMutex = 0,
     /// KGUARDED_MUTEX: as a fast mutex since Windows 8.
-    GuardedMutex,
+    GuardedMutex = 1,
     /// KMUTEX: its owner is as in a critical region, once whatever the recursion.
-    Mutex,
+    Mutex = 2,
+    /// ERESOURCE: shared or exclusive, recursive; its holder has normal kernel APCs disabled.
+    Resource = 3,
+    /// EX_PUSH_LOCK: shared or exclusive, not recursive; its holder has normal kernel APCs disabled.
+    PushLock = 4,
 }
 
 impl LockKind {
-    /// Whether holding it means being at APC_LEVEL, and acquiring it blocks without a time-out.
+    /// Every kind, by its number.
+    pub const ALL: [Self; 5] = [
+        Self::FastMutex,
+        Self::GuardedMutex,
+        Self::Mutex,
+        Self::Resource,
+        Self::PushLock,
+    ];
+
+    /// Whether holding it means being at APC_LEVEL.
     pub const fn raises(self) -> bool {
         matches!(self, Self::FastMutex | Self::GuardedMutex)
+    }
+
+    /// Whether nothing ends a wait for it but its holder: such locks are acquired in one order.
+    pub const fn untimed(self) -> bool {
+        !matches!(self, Self::Mutex)
+    }
+
+    /// Whether it can be shared, and is acquired only where normal kernel APCs are disabled already.
+    pub const fn shares(self) -> bool {
+        matches!(self, Self::Resource | Self::PushLock)
+    }
+
+    /// Whether it can be acquired in that mode.
+    pub const fn has(self, mode: Mode) -> bool {
+        match self {
+            Self::Resource => true,
+            Self::PushLock => matches!(mode, Mode::Exclusive | Mode::Shared),
+            _ => matches!(mode, Mode::Exclusive),
+        }
     }
 }
 
@@ -168,6 +214,8 @@ pub enum Malformation {
     Unused,
     /// A time-out or a count of a step is out of its range.
     Range,
+    /// The step, or the mode in which it acquires, is not for that kind of lock.
+    Lock,
 }
 
 /// A malformation and the byte where it is.
@@ -196,6 +244,7 @@ struct Tables {
     observed: u8,
     locks: u8,
     raw: u8,
+    flags: u8,
     steps: [u32; limits::LANES],
     bodies: [u8; limits::APCS],
 }
@@ -290,7 +339,8 @@ impl<'a> Program<'a> {
             *count = reader.u32();
         }
         let raw = reader.u8();
-        let tail: [u8; 7] = reader.array();
+        let flags = reader.u8();
+        let tail: [u8; 6] = reader.array();
         if !reader.complete() {
             return fail(Malformation::Length, bytes.len());
         }
@@ -329,7 +379,7 @@ impl<'a> Program<'a> {
         if u32::from(raw) >> lanes != 0 {
             return fail(Malformation::Index, 40);
         }
-        if tail != [0; 7] {
+        if flags & !flags::ALL != 0 || tail != [0; 6] {
             return fail(Malformation::Reserved, 41);
         }
         let mut tables = Tables {
@@ -340,6 +390,7 @@ impl<'a> Program<'a> {
             observed,
             locks,
             raw,
+            flags,
             steps,
             bodies: [0; limits::APCS],
         };
@@ -394,7 +445,7 @@ impl<'a> Program<'a> {
         for index in 0..usize::from(tables.locks) {
             let at = tables.locks_at() + index * ENTRY_SIZE;
             let [kind, reserved @ ..] = self.entry(at);
-            if kind > 2 {
+            if usize::from(kind) >= LockKind::ALL.len() {
                 return fail(Malformation::Kind, at);
             }
             if reserved != [0; 7] {
@@ -438,6 +489,8 @@ impl<'a> Program<'a> {
             Err(BadStep::Register) => return fail(Malformation::Register, at + 1),
             Err(BadStep::Unused) => return fail(Malformation::Unused, at + 1),
             Err(BadStep::Range) => return fail(Malformation::Range, at + 8),
+            Err(BadStep::Mode) => return fail(Malformation::Lock, at + 3),
+            Err(BadStep::Lane) => return fail(Malformation::Index, at + 3),
         };
         let in_range = match step {
             Step::Queue { apc, .. } | Step::Ran { apc, .. } => apc < tables.apcs,
@@ -448,20 +501,16 @@ impl<'a> Program<'a> {
             Step::Store { variable, .. } | Step::Load { variable, .. } => {
                 variable < tables.variables
             }
-            Step::Acquire { lock } | Step::Release { lock } => lock < tables.locks,
-            Step::Try {
-                lock, milliseconds, ..
-            } => {
-                let timed = self.lock(lock.into()) == Some(LockKind::Mutex);
-                if milliseconds != 0 && !timed {
-                    return fail(Malformation::Range, at + 8);
-                }
-                lock < tables.locks
-            }
-            _ => true,
+            _ => match step.lock() {
+                Some(lock) => lock < tables.locks,
+                None => true,
+            },
         };
         if !in_range {
             return fail(Malformation::Index, at + 2);
+        }
+        if let Some(lock) = step.lock() {
+            self.check_lock(step, self.lock(lock.into()), at)?;
         }
         // Where a block ends is a matter of form, so that nobody has to look for it later.
         if let Step::Try { length, .. } | Step::Repeat { length, .. } = step {
@@ -473,6 +522,34 @@ impl<'a> Program<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a step is for its kind of lock.
+    fn check_lock(&self, step: Step, kind: Option<LockKind>, at: usize) -> Result<(), Malformed> {
+        let resource = kind == Some(LockKind::Resource);
+        let has = |mode| kind.is_some_and(|kind| kind.has(mode));
+        let fits = match step {
+            Step::Acquire { mode, .. } => has(mode),
+            // There is no documented try of a push lock.
+            Step::Try { mode, .. } => has(mode) && kind != Some(LockKind::PushLock),
+            Step::Release { .. } => true,
+            Step::EnterAcquire { mode, .. } => resource && mode != Mode::SharedStarveExclusive,
+            _ => resource,
+        };
+        if !fits {
+            return fail(Malformation::Lock, at + 2);
+        }
+        match step {
+            Step::Try { milliseconds, .. }
+                if milliseconds != 0 && kind != Some(LockKind::Mutex) =>
+            {
+                fail(Malformation::Range, at + 8)
+            }
+            Step::ReleaseFor { lane, .. } if lane >= self.tables.lanes => {
+                fail(Malformation::Index, at + 3)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn decode(&self, place: Place, index: usize) -> Result<Step, BadStep> {
@@ -523,11 +600,22 @@ impl<'a> Program<'a> {
             return None;
         }
         let [kind, ..] = self.entry(self.tables.locks_at() + index * ENTRY_SIZE);
-        Some(match kind {
-            0 => LockKind::FastMutex,
-            1 => LockKind::GuardedMutex,
-            _ => LockKind::Mutex,
-        })
+        LockKind::ALL.get(usize::from(kind)).copied()
+    }
+
+    /// The [`flags`].
+    pub const fn flags(&self) -> u8 {
+        self.tables.flags
+    }
+
+    /// Whether its lanes may wait for each other for ever ([`flags::MAY_DEADLOCK`]).
+    pub const fn may_deadlock(&self) -> bool {
+        self.tables.flags & flags::MAY_DEADLOCK != 0
+    }
+
+    /// Whether it waits by trying ([`flags::POLLED`]).
+    pub const fn polled(&self) -> bool {
+        self.tables.flags & flags::POLLED != 0
     }
 
     /// The bytes of the whole program.

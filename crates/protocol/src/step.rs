@@ -5,7 +5,7 @@
 //! | 0 | 1 | operation, [`Op`] |
 //! | 1 | 1 | destination register, or [`NO_REGISTER`] |
 //! | 2 | 1 | index of the variable, event, APC or lock, or 0 |
-//! | 3 | 1 | source register, or [`NO_REGISTER`] |
+//! | 3 | 1 | source register, [`Mode`], or lane, as the operation has it; or [`NO_REGISTER`] |
 //! | 4 | 4 | steps in the block that the step begins, or 0 |
 //! | 8 | 8 | constant, signed; a time-out in milliseconds; a count |
 
@@ -20,6 +20,36 @@ pub const NO_REGISTER: u8 = 0xFF;
 
 /// A register of the executing lane, below [`limits::REGISTERS`].
 pub type Register = u8;
+
+/// How a resource or a push lock is acquired. Every other lock is acquired exclusively.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Mode {
+    /// `ExAcquireResourceExclusiveLite`, `ExAcquirePushLockExclusive`.
+    #[default]
+    Exclusive = 0,
+    /// `ExAcquireResourceSharedLite`, `ExAcquirePushLockShared`.
+    Shared = 1,
+    /// `ExAcquireSharedStarveExclusive`: passes those that wait for exclusive.
+    SharedStarveExclusive = 2,
+    /// `ExAcquireSharedWaitForExclusive`: queues behind those that wait for exclusive.
+    SharedWaitForExclusive = 3,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Self; 4] = [
+        Self::Exclusive,
+        Self::Shared,
+        Self::SharedStarveExclusive,
+        Self::SharedWaitForExclusive,
+    ];
+
+    fn from_number(number: u8) -> Result<Self, BadStep> {
+        let known = Self::ALL.into_iter().find(|mode| *mode as u8 == number);
+        known.ok_or(BadStep::Mode)
+    }
+}
 
 /// One step of a lane. Indices point into the program's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,23 +122,28 @@ pub enum Step {
     },
     /// Waits until every lane has come to its barrier of the same number.
     Barrier,
-    /// `ExAcquireFastMutex`, `KeAcquireGuardedMutex`, or a wait for a KMUTEX with the run's wait
-    /// deadline.
+    /// `ExAcquireFastMutex`, `KeAcquireGuardedMutex`, a wait for a KMUTEX with the run's wait
+    /// deadline, an acquire of a resource with `Wait` TRUE, or an acquire of a push lock.
     Acquire {
         /// Which lock.
         lock: u8,
+        /// How.
+        mode: Mode,
     },
-    /// `ExReleaseFastMutex`, `KeReleaseGuardedMutex` or `KeReleaseMutex`.
+    /// `ExReleaseFastMutex`, `KeReleaseGuardedMutex`, `KeReleaseMutex`, `ExReleaseResourceLite`, or
+    /// the release of a push lock.
     Release {
         /// Which lock.
         lock: u8,
     },
-    /// `ExTryToAcquireFastMutex`, `KeTryToAcquireGuardedMutex`, or a wait for a KMUTEX with a time-out
-    /// of its own. The block that follows, up to its [`Step::End`], runs only with the lock, and
-    /// releases it.
+    /// `ExTryToAcquireFastMutex`, `KeTryToAcquireGuardedMutex`, a wait for a KMUTEX with a time-out
+    /// of its own, or an acquire of a resource with `Wait` FALSE. The block that follows, up to its
+    /// [`Step::End`], runs only with the lock, and releases it.
     Try {
         /// Which lock.
         lock: u8,
+        /// How.
+        mode: Mode,
         /// 1 when it was acquired, 0 when not.
         to: Register,
         /// The time-out in milliseconds; 0 for anything but a KMUTEX.
@@ -125,6 +160,74 @@ pub enum Step {
     },
     /// Ends the block of a [`Step::Try`] or [`Step::Repeat`].
     End,
+    /// `ExEnterCriticalRegionAndAcquireResourceExclusive`,
+    /// `ExEnterCriticalRegionAndAcquireResourceShared` or
+    /// `ExEnterCriticalRegionAndAcquireSharedWaitForExclusive`.
+    EnterAcquire {
+        /// Which resource.
+        lock: u8,
+        /// How; there is no form that starves those that wait for exclusive.
+        mode: Mode,
+    },
+    /// `ExReleaseResourceAndLeaveCriticalRegion`.
+    ReleaseLeave {
+        /// Which resource.
+        lock: u8,
+    },
+    /// `ExConvertExclusiveToSharedLite`.
+    Convert {
+        /// Which resource.
+        lock: u8,
+    },
+    /// `ExReinitializeResourceLite`.
+    Reinitialize {
+        /// Which resource.
+        lock: u8,
+    },
+    /// `ExIsResourceAcquiredExclusiveLite`: 1 or 0.
+    AcquiredExclusive {
+        /// Which resource.
+        lock: u8,
+        /// Where the answer goes.
+        to: Register,
+    },
+    /// `ExIsResourceAcquiredSharedLite`: how often the thread holds the resource, in either mode.
+    AcquiredShared {
+        /// Which resource.
+        lock: u8,
+        /// Where the count goes.
+        to: Register,
+    },
+    /// `ExGetExclusiveWaiterCount`, an estimate.
+    ExclusiveWaiters {
+        /// Which resource.
+        lock: u8,
+        /// Where the count goes.
+        to: Register,
+    },
+    /// `ExGetSharedWaiterCount`, an estimate.
+    SharedWaiters {
+        /// Which resource.
+        lock: u8,
+        /// Where the count goes.
+        to: Register,
+    },
+    /// `ExSetResourceOwnerPointer`: what the lane holds of the resource belongs to nobody's thread
+    /// from now on, and whoever executes [`Step::ReleaseFor`] releases it. What nobody has released
+    /// is released when the iteration's lanes have ended.
+    HandOver {
+        /// Which resource.
+        lock: u8,
+    },
+    /// `ExReleaseResourceForThreadLite`: releases once what a lane has handed over.
+    ReleaseFor {
+        /// Which resource.
+        lock: u8,
+        /// The lane that has handed it over.
+        lane: u8,
+        /// 1 when there was something to release, 0 when not (nothing was called then).
+        to: Register,
+    },
     /// Stores a value in a variable (sequentially consistent).
     Store {
         /// Which variable.
@@ -174,11 +277,21 @@ pub enum Op {
     Try = 21,
     Repeat = 22,
     End = 23,
+    EnterAcquire = 24,
+    ReleaseLeave = 25,
+    Convert = 26,
+    Reinitialize = 27,
+    AcquiredExclusive = 28,
+    AcquiredShared = 29,
+    ExclusiveWaiters = 30,
+    SharedWaiters = 31,
+    HandOver = 32,
+    ReleaseFor = 33,
 }
 
 impl Op {
     /// Every operation.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 33] = [
         Self::EnterCritical,
         Self::LeaveCritical,
         Self::EnterGuarded,
@@ -202,6 +315,16 @@ impl Op {
         Self::Try,
         Self::Repeat,
         Self::End,
+        Self::EnterAcquire,
+        Self::ReleaseLeave,
+        Self::Convert,
+        Self::Reinitialize,
+        Self::AcquiredExclusive,
+        Self::AcquiredShared,
+        Self::ExclusiveWaiters,
+        Self::SharedWaiters,
+        Self::HandOver,
+        Self::ReleaseFor,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -220,6 +343,10 @@ pub enum BadStep {
     Unused,
     /// A time-out or a count is out of its range.
     Range,
+    /// The mode of an acquire is unknown.
+    Mode,
+    /// A lane is at or above [`limits::LANES`].
+    Lane,
 }
 
 fn optional(register: u8) -> Result<Option<Register>, BadStep> {
@@ -234,6 +361,14 @@ fn required(register: u8) -> Result<Register, BadStep> {
     optional(register)?.ok_or(BadStep::Register)
 }
 
+fn lane(number: u8) -> Result<u8, BadStep> {
+    if usize::from(number) < limits::LANES {
+        Ok(number)
+    } else {
+        Err(BadStep::Lane)
+    }
+}
+
 fn ranged(value: i64, least: u32, most: u32) -> Result<u32, BadStep> {
     match u32::try_from(value) {
         Ok(value) if (least..=most).contains(&value) => Ok(value),
@@ -242,6 +377,26 @@ fn ranged(value: i64, least: u32, most: u32) -> Result<u32, BadStep> {
 }
 
 impl Step {
+    /// The lock that the step is about.
+    pub const fn lock(self) -> Option<u8> {
+        match self {
+            Self::Acquire { lock, .. }
+            | Self::Release { lock }
+            | Self::Try { lock, .. }
+            | Self::EnterAcquire { lock, .. }
+            | Self::ReleaseLeave { lock }
+            | Self::Convert { lock }
+            | Self::Reinitialize { lock }
+            | Self::AcquiredExclusive { lock, .. }
+            | Self::AcquiredShared { lock, .. }
+            | Self::ExclusiveWaiters { lock, .. }
+            | Self::SharedWaiters { lock, .. }
+            | Self::HandOver { lock }
+            | Self::ReleaseFor { lock, .. } => Some(lock),
+            _ => None,
+        }
+    }
+
     /// Decodes 16 bytes. Indices of variables, events and APCs are not yet checked.
     ///
     /// # Errors
@@ -290,10 +445,14 @@ impl Step {
                 to: required_to()?,
                 milliseconds: milliseconds()?,
             },
-            Op::Acquire => Self::Acquire { lock: index },
+            Op::Acquire => Self::Acquire {
+                lock: index,
+                mode: Mode::from_number(from)?,
+            },
             Op::Release => Self::Release { lock: index },
             Op::Try => Self::Try {
                 lock: index,
+                mode: Mode::from_number(from)?,
                 to: required_to()?,
                 milliseconds: milliseconds()?,
                 length,
@@ -303,6 +462,35 @@ impl Step {
                 length,
             },
             Op::End => Self::End,
+            Op::EnterAcquire => Self::EnterAcquire {
+                lock: index,
+                mode: Mode::from_number(from)?,
+            },
+            Op::ReleaseLeave => Self::ReleaseLeave { lock: index },
+            Op::Convert => Self::Convert { lock: index },
+            Op::Reinitialize => Self::Reinitialize { lock: index },
+            Op::AcquiredExclusive => Self::AcquiredExclusive {
+                lock: index,
+                to: required_to()?,
+            },
+            Op::AcquiredShared => Self::AcquiredShared {
+                lock: index,
+                to: required_to()?,
+            },
+            Op::ExclusiveWaiters => Self::ExclusiveWaiters {
+                lock: index,
+                to: required_to()?,
+            },
+            Op::SharedWaiters => Self::SharedWaiters {
+                lock: index,
+                to: required_to()?,
+            },
+            Op::HandOver => Self::HandOver { lock: index },
+            Op::ReleaseFor => Self::ReleaseFor {
+                lock: index,
+                lane: lane(from)?,
+                to: required_to()?,
+            },
         };
         // Each step has one encoding, so whatever differs from it stands in a field it does not use.
         if step.encode() == *bytes {
@@ -342,16 +530,18 @@ impl Step {
                 constant,
             } => (Op::Store, None, variable, from, constant),
             Self::Load { variable, to } => (Op::Load, Some(to), variable, None, 0),
-            Self::Acquire { lock } => (Op::Acquire, None, lock, None, 0),
+            Self::Acquire { lock, mode } => (Op::Acquire, None, lock, Some(mode as u8), 0),
             Self::Release { lock } => (Op::Release, None, lock, None, 0),
             Self::Try {
                 lock,
+                mode,
                 to,
                 milliseconds,
                 length: block,
             } => {
                 length = block;
-                (Op::Try, Some(to), lock, None, milliseconds.into())
+                let mode = Some(mode as u8);
+                (Op::Try, Some(to), lock, mode, milliseconds.into())
             }
             Self::Repeat {
                 count,
@@ -361,6 +551,20 @@ impl Step {
                 (Op::Repeat, None, 0, None, count.into())
             }
             Self::End => (Op::End, None, 0, None, 0),
+            Self::EnterAcquire { lock, mode } => {
+                (Op::EnterAcquire, None, lock, Some(mode as u8), 0)
+            }
+            Self::ReleaseLeave { lock } => (Op::ReleaseLeave, None, lock, None, 0),
+            Self::Convert { lock } => (Op::Convert, None, lock, None, 0),
+            Self::Reinitialize { lock } => (Op::Reinitialize, None, lock, None, 0),
+            Self::AcquiredExclusive { lock, to } => {
+                (Op::AcquiredExclusive, Some(to), lock, None, 0)
+            }
+            Self::AcquiredShared { lock, to } => (Op::AcquiredShared, Some(to), lock, None, 0),
+            Self::ExclusiveWaiters { lock, to } => (Op::ExclusiveWaiters, Some(to), lock, None, 0),
+            Self::SharedWaiters { lock, to } => (Op::SharedWaiters, Some(to), lock, None, 0),
+            Self::HandOver { lock } => (Op::HandOver, None, lock, None, 0),
+            Self::ReleaseFor { lock, lane, to } => (Op::ReleaseFor, Some(to), lock, Some(lane), 0),
         };
         let mut bytes = [0; STEP_SIZE];
         let mut writer = Writer::new(&mut bytes);
@@ -382,12 +586,12 @@ mod tests {
     proptest! {
         /// Bytes that decode encode to themselves: no two encodings mean the same step.
         #[test]
-        fn decoding_is_injective(mut bytes in any::<[u8; STEP_SIZE]>(), op in 0_u8..26, plain in any::<bool>()) {
+        fn decoding_is_injective(mut bytes in any::<[u8; STEP_SIZE]>(), op in 0_u8..36, plain in any::<bool>(), from in 0_u8..6) {
             bytes[0] = op;
             if plain {
                 bytes[1] %= 17;
                 bytes[2] %= 16;
-                bytes[3] = NO_REGISTER;
+                bytes[3] = if from == 5 { NO_REGISTER } else { from };
                 bytes[5..].fill(0);
                 bytes[8] = 9;
             }

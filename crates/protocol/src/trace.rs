@@ -24,11 +24,14 @@ pub enum Kind {
     TimedOut = 7,
     /// The lane has finished and parks.
     End = 8,
+    /// The lock of the step has been acquired. What a step acquires, it is [`Kind::Done`] with only
+    /// when the scope has ended, where the scope is one call of the interpreter.
+    Acquired = 9,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Begin,
         Self::Step,
         Self::Done,
@@ -37,6 +40,7 @@ impl Kind {
         Self::NormalRoutine,
         Self::TimedOut,
         Self::End,
+        Self::Acquired,
     ];
 }
 
@@ -168,7 +172,7 @@ mod tests {
     proptest! {
         #[test]
         fn records_survive_the_border(time in any::<u64>(), sequence in any::<u32>(), step in any::<u32>(),
-            lane in any::<u8>(), kind in 0_usize..8, apc in any::<u8>(), context in any::<u8>(), value in any::<i64>()) {
+            lane in any::<u8>(), kind in 0_usize..9, apc in any::<u8>(), context in any::<u8>(), value in any::<i64>()) {
             let record = Record { time, sequence, step, lane, kind: Kind::ALL[kind], apc,
                 context: Context::from_byte(context), value };
             let mut bytes = [0; Record::SIZE];

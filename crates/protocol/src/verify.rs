@@ -4,13 +4,16 @@
 //! every APC's body, before anything runs. What it accepts leaves each thread with the counters, the
 //! IRQL and the locks it began with, also when the run is cancelled at any step.
 
+mod locks;
 mod scopes;
+mod uses;
 mod walk;
 
 #[cfg(doc)]
 use crate::limits;
-use crate::program::{Place, Program};
+use crate::program::{LockKind, Place, Program};
 use crate::step::Step;
+use uses::Uses;
 use walk::Walk;
 
 /// Why a program is refused.
@@ -41,7 +44,7 @@ pub enum Reason {
     LockOrder = 109,
     /// More locks, raises and blocks open at the same time than [`limits::SCOPES`].
     TooManyScopes = 110,
-    /// A block ends with other regions open, or other mutexes held, than it began with.
+    /// A block ends with other regions open, or other locks held, than it began with.
     UnbalancedBlock = 111,
     /// The lane executes more steps than [`limits::EXECUTED_STEPS`].
     TooLong = 112,
@@ -49,11 +52,27 @@ pub enum Reason {
     NotInABody = 113,
     /// An APC's body queues an APC that is declared no later: bodies could queue each other for ever.
     QueuesBackwards = 114,
+    /// A resource or a push lock is acquired, held on or released where normal kernel APCs are
+    /// enabled.
+    NeedsRegion = 115,
+    /// An acquire that waits for the lane itself: exclusive, or shared behind those that wait for
+    /// exclusive, of a resource that the lane shares.
+    WaitsForItself = 116,
+    /// A convert of a resource that the lane does not hold exclusively.
+    NotExclusive = 117,
+    /// A reinitialise of a resource that is held, or that another lane names.
+    InUse = 118,
+    /// A wait for a resource that some lane hands over: no lane might be left that releases it.
+    HandedOver = 119,
+    /// A lane hands a resource over for the second time.
+    HandedOverTwice = 120,
+    /// The program says that it may deadlock, and nothing here would end a deadlock.
+    MayDeadlock = 121,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 22] = [
         Self::NothingToLeave,
         Self::NotInnermost,
         Self::LeftOpen,
@@ -69,6 +88,13 @@ impl Reason {
         Self::TooLong,
         Self::NotInABody,
         Self::QueuesBackwards,
+        Self::NeedsRegion,
+        Self::WaitsForItself,
+        Self::NotExclusive,
+        Self::InUse,
+        Self::HandedOver,
+        Self::HandedOverTwice,
+        Self::MayDeadlock,
     ];
 
     /// The word by which litmus files and reports name the reason.
@@ -89,6 +115,13 @@ impl Reason {
             Self::TooLong => "too-long",
             Self::NotInABody => "not-in-a-body",
             Self::QueuesBackwards => "queues-backwards",
+            Self::NeedsRegion => "needs-region",
+            Self::WaitsForItself => "waits-for-itself",
+            Self::NotExclusive => "not-exclusive",
+            Self::InUse => "in-use",
+            Self::HandedOver => "handed-over",
+            Self::HandedOverTwice => "handed-over-twice",
+            Self::MayDeadlock => "may-deadlock",
         }
     }
 
@@ -111,7 +144,7 @@ impl Reason {
             }
             Self::TooManyScopes => "more than 8 locks, raises and blocks are open here",
             Self::UnbalancedBlock => {
-                "the block ends with other regions or mutexes than it began with"
+                "the block ends with other regions or locks than it began with"
             }
             Self::TooLong => "the lane executes more than 1000000 steps in one iteration",
             Self::NotInABody => {
@@ -119,6 +152,23 @@ impl Reason {
             }
             Self::QueuesBackwards => {
                 "an APC's body queues only APCs that are declared after its own"
+            }
+            Self::NeedsRegion => {
+                "a resource or push lock is acquired, held and released only with normal kernel APCs disabled: in a region, at APC_LEVEL, or owning a mutex"
+            }
+            Self::WaitsForItself => {
+                "the lane shares this resource, and would wait for its own release"
+            }
+            Self::NotExclusive => "the lane does not hold this resource exclusively",
+            Self::InUse => {
+                "a resource is reinitialised only while it is free, and by the only lane that names it"
+            }
+            Self::HandedOver => {
+                "a resource that a lane hands over can only be tried: nobody might release it"
+            }
+            Self::HandedOverTwice => "a lane hands a resource over once in an iteration",
+            Self::MayDeadlock => {
+                "the test may deadlock, and nothing ends a deadlock here; on a device run it polled"
             }
         }
     }
@@ -160,14 +210,33 @@ fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
+/// Whether a step's wait has no end in a program that may deadlock. Polling ends every wait but that
+/// for a push lock, which cannot be tried.
+fn blocks_for_ever(program: &Program<'_>, step: Step) -> bool {
+    let (Step::Acquire { lock, .. } | Step::EnterAcquire { lock, .. }) = step else {
+        return false;
+    };
+    let kind = program.lock(lock.into());
+    let polled = program.polled() && kind != Some(LockKind::PushLock);
+    program.may_deadlock() && !polled && kind.is_some_and(LockKind::untimed)
+}
+
+/// What the machine offers on which a program would run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// The kernel offers `KeInitializeApc` and `KeInsertQueueApc`.
+    pub apc_routines: bool,
+    /// Threads that wait for each other for ever are noticed, and stopped.
+    pub ends_deadlocks: bool,
+}
+
 /// Decides whether a program may run.
-///
-/// `apc_routines` says whether the kernel offers `KeInitializeApc` and `KeInsertQueueApc`.
 ///
 /// # Errors
 /// [`Refusal`]: the first lane or body, and the first step there, that breaks a rule, and the rule.
-pub fn verify(program: &Program<'_>, apc_routines: bool) -> Result<Verified, Refusal> {
+pub fn verify(program: &Program<'_>, machine: Machine) -> Result<Verified, Refusal> {
     let mut verified = Verified::default();
+    let uses = Uses::of(program);
     let mut barriers = None;
     for place in program.places() {
         let refuse = |step: usize, reason| Refusal {
@@ -175,12 +244,15 @@ pub fn verify(program: &Program<'_>, apc_routines: bool) -> Result<Verified, Ref
             step: number(step),
             reason,
         };
-        let mut walk = Walk::new(program, place);
+        let mut walk = Walk::new(program, &uses, place);
         for (index, step) in program.steps(place).enumerate() {
             walk.step(index, step)
                 .map_err(|reason| refuse(index, reason))?;
+            if blocks_for_ever(program, step) && !machine.ends_deadlocks {
+                return Err(refuse(index, Reason::MayDeadlock));
+            }
             if matches!(step, Step::Queue { .. }) {
-                if !apc_routines {
+                if !machine.apc_routines {
                     return Err(refuse(index, Reason::NoApcRoutines));
                 }
                 verified.queues_apcs = true;

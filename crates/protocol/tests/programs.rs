@@ -253,7 +253,7 @@ proptest! {
     #[test]
     fn accepted_programs_are_balanced(program in program(), luck in any::<u64>()) {
         let bytes = program.encode();
-        if let Ok(parsed) = Program::parse(&bytes) && verify(&parsed, true).is_ok() {
+        if let Ok(parsed) = Program::parse(&bytes) && verify(&parsed, ALL).is_ok() {
             for lane in &program.lanes {
                 let mut luck = luck;
                 let next = || {
@@ -270,7 +270,7 @@ proptest! {
     fn refusals_name_a_place(program in program()) {
         let bytes = program.encode();
         let Ok(parsed) = Program::parse(&bytes) else { return Ok(()) };
-        if let Err(refusal) = verify(&parsed, false) {
+        if let Err(refusal) = verify(&parsed, Machine::default()) {
             let steps = match refusal.place {
                 Place::Lane(lane) => program.lanes[usize::from(lane)].len(),
                 Place::Body(apc) => program.bodies.get(usize::from(apc)).map_or(0, Vec::len),
@@ -284,7 +284,7 @@ proptest! {
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
         if let Ok(program) = Program::parse(&bytes) {
-            let _ = verify(&program, true);
+            let _ = verify(&program, ALL);
         }
     }
 
@@ -296,7 +296,7 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = value;
         if let Ok(parsed) = Program::parse(&bytes) {
-            let _ = verify(&parsed, true);
+            let _ = verify(&parsed, ALL);
             prop_assert_eq!(ProgramBuf::decode(&bytes).unwrap().encode(), bytes);
         }
     }
@@ -390,9 +390,9 @@ fn without_apc_routines_a_program_that_queues_is_refused_where_it_does() {
     };
     let bytes = program.encode();
     let parsed = Program::parse(&bytes).unwrap();
-    assert!(verify(&parsed, true).unwrap().queues_apcs);
+    assert!(verify(&parsed, ALL).unwrap().queues_apcs);
     assert_eq!(
-        verify(&parsed, false),
+        verify(&parsed, Machine::default()),
         Err(Refusal {
             place: Place::Lane(0),
             step: 1,

@@ -65,6 +65,8 @@ pub(super) struct Counts {
     pub(super) guarded: usize,
     /// For each lock: how often the lane holds it.
     pub(super) held: [u8; limits::LOCKS],
+    /// The locks that it holds exclusively, a bit each.
+    pub(super) exclusive: u16,
 }
 
 impl Counts {
@@ -72,6 +74,7 @@ impl Counts {
         critical: 0,
         guarded: 0,
         held: [0; limits::LOCKS],
+        exclusive: 0,
     };
 
     pub(super) const fn regions(&self) -> usize {
@@ -84,6 +87,8 @@ impl Counts {
 pub(super) enum Other {
     Raise,
     Lock(u8),
+    /// A resource together with a critical region.
+    Combined(u8),
     /// A block: the step that ends it, what was open when it began, and how often it is executed in
     /// each execution of what surrounds it.
     Block {

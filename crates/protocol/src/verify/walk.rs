@@ -1,12 +1,13 @@
 //! The walk along one lane or one body.
 //!
 //! In a lane that is not raw all scopes are closed in the reverse of the order in which they were
-//! opened. In a raw one that holds for raises, the locks that raise, and blocks; regions and mutexes
-//! may be left in any order, but never more often than entered, and each block ends with the same of
-//! them open as it began with.
+//! opened. In a raw one that holds for raises, the locks that raise, and blocks; regions and the other
+//! locks may be left in any order, but never more often than entered. Each block ends with the same
+//! open as it began with.
 
 use super::Reason;
 use super::scopes::{Counts, Order, Other, Others, Scope};
+use super::uses::Uses;
 use crate::limits;
 use crate::program::{LockKind, Place, Program};
 use crate::step::Step;
@@ -17,30 +18,35 @@ fn block_end(begin: usize, length: u32) -> usize {
 }
 
 pub(super) struct Walk<'p> {
-    program: &'p Program<'p>,
-    place: Place,
-    raw: bool,
+    pub(super) program: &'p Program<'p>,
+    pub(super) uses: &'p Uses,
+    pub(super) place: Place,
+    pub(super) raw: bool,
     order: Order,
     others: Others,
-    counts: Counts,
+    pub(super) counts: Counts,
+    /// The resources that the lane has handed over, a bit each.
+    pub(super) handed_over: u16,
     barriers: u64,
     executed: u64,
     deepest: usize,
 }
 
 impl<'p> Walk<'p> {
-    pub(super) fn new(program: &'p Program<'p>, place: Place) -> Self {
+    pub(super) fn new(program: &'p Program<'p>, uses: &'p Uses, place: Place) -> Self {
         let raw = match place {
             Place::Lane(lane) => program.raw(lane.into()),
             Place::Body(_) => false,
         };
         Self {
             program,
+            uses,
             place,
             raw,
             order: Order::new(),
             others: Others::new(),
             counts: Counts::NONE,
+            handed_over: 0,
             barriers: 0,
             executed: 0,
             deepest: 0,
@@ -57,22 +63,22 @@ impl<'p> Walk<'p> {
         self.deepest
     }
 
-    fn kind(&self, lock: u8) -> Option<LockKind> {
+    pub(super) fn kind(&self, lock: u8) -> Option<LockKind> {
         self.program.lock(lock.into())
     }
 
     /// Whether the step is executed at APC_LEVEL. The body of a special APC is, but it may not have
     /// any step that asks.
-    fn at_apc_level(&self) -> bool {
+    pub(super) fn at_apc_level(&self) -> bool {
         self.others.iter().any(|other| match other {
             Other::Raise => true,
             Other::Lock(lock) => self.kind(lock).is_some_and(LockKind::raises),
-            Other::Block { .. } => false,
+            Other::Combined(_) | Other::Block { .. } => false,
         })
     }
 
     /// How often a step here is executed in one iteration.
-    fn rounds(&self) -> u64 {
+    pub(super) fn rounds(&self) -> u64 {
         self.others.iter().fold(1, |rounds, other| match other {
             Other::Block { rounds: more, .. } => rounds.saturating_mul(more.into()),
             _ => rounds,
@@ -80,7 +86,7 @@ impl<'p> Walk<'p> {
     }
 
     /// Opens a scope that is closed in order.
-    fn open(&mut self, other: Other) -> Result<(), Reason> {
+    pub(super) fn open(&mut self, other: Other) -> Result<(), Reason> {
         if self.others.push(other) && self.order.push(Scope::Other) {
             Ok(())
         } else {
@@ -89,7 +95,7 @@ impl<'p> Walk<'p> {
     }
 
     /// Closes the innermost scope, which has to be one that `wanted` accepts.
-    fn close(&mut self, wanted: impl Fn(Other) -> bool) -> Result<Other, Reason> {
+    pub(super) fn close(&mut self, wanted: impl Fn(Other) -> bool) -> Result<Other, Reason> {
         let other = match self.order.pop() {
             None => return Err(Reason::NothingToLeave),
             Some(Scope::Other) => self.others.innermost().ok_or(Reason::NothingToLeave)?,
@@ -106,12 +112,16 @@ impl<'p> Walk<'p> {
         if self.counts.regions() == limits::NESTING || !(self.raw || self.order.push(scope)) {
             return Err(Reason::TooDeep);
         }
+        self.count_region(scope);
+        Ok(())
+    }
+
+    pub(super) fn count_region(&mut self, scope: Scope) {
         match scope {
             Scope::Guarded => self.counts.guarded += 1,
             _ => self.counts.critical += 1,
         }
         self.deepest = self.deepest.max(self.counts.regions());
-        Ok(())
     }
 
     fn leave(&mut self, scope: Scope) -> Result<(), Reason> {
@@ -127,80 +137,6 @@ impl<'p> Walk<'p> {
             _ => &mut self.counts.critical,
         };
         *count = count.checked_sub(1).ok_or(Reason::NothingToLeave)?;
-        Ok(())
-    }
-
-    /// Whether a lock is one that raw lanes may release out of order.
-    fn loose(&self, kind: LockKind) -> bool {
-        self.raw && !kind.raises()
-    }
-
-    fn hold(&mut self, lock: u8, kind: LockKind) -> Result<(), Reason> {
-        // A mutex is recursive; how deep is bounded by the number of scopes, in raw lanes too.
-        let held: usize = self.counts.held.iter().map(|&n| usize::from(n)).sum();
-        if held == limits::SCOPES {
-            return Err(Reason::TooManyScopes);
-        }
-        if let Some(count) = self.counts.held.get_mut(usize::from(lock)) {
-            *count += 1;
-        }
-        if self.loose(kind) {
-            Ok(())
-        } else {
-            self.open(Other::Lock(lock))
-        }
-    }
-
-    fn held(&self, lock: usize) -> bool {
-        self.counts.held.get(lock).is_some_and(|&n| n != 0)
-    }
-
-    fn acquire(&mut self, lock: u8) -> Result<(), Reason> {
-        let kind = self.kind(lock).ok_or(Reason::NothingToLeave)?;
-        if kind.raises() {
-            if self.held(lock.into()) {
-                return Err(Reason::HeldAlready);
-            }
-            let raises = |index: &usize| self.program.lock(*index).is_some_and(LockKind::raises);
-            if (usize::from(lock)..limits::LOCKS)
-                .filter(raises)
-                .any(|index| self.held(index))
-            {
-                return Err(Reason::LockOrder);
-            }
-        } else if self.at_apc_level() {
-            return Err(Reason::BlocksAtApcLevel);
-        }
-        self.hold(lock, kind)
-    }
-
-    fn attempt(&mut self, lock: u8, milliseconds: u32, end: usize) -> Result<(), Reason> {
-        let kind = self.kind(lock).ok_or(Reason::NothingToLeave)?;
-        if kind.raises() && self.held(lock.into()) {
-            return Err(Reason::HeldAlready);
-        }
-        if milliseconds != 0 && self.at_apc_level() {
-            return Err(Reason::BlocksAtApcLevel);
-        }
-        self.open(Other::Block {
-            end,
-            before: self.counts,
-            rounds: 1,
-        })?;
-        self.hold(lock, kind)
-    }
-
-    fn release(&mut self, lock: u8) -> Result<(), Reason> {
-        let kind = self.kind(lock).ok_or(Reason::NothingToLeave)?;
-        if !self.held(lock.into()) {
-            return Err(Reason::NothingToLeave);
-        }
-        if !self.loose(kind) {
-            self.close(|other| other == Other::Lock(lock))?;
-        }
-        if let Some(count) = self.counts.held.get_mut(usize::from(lock)) {
-            *count = count.saturating_sub(1);
-        }
         Ok(())
     }
 
@@ -232,6 +168,10 @@ impl<'p> Walk<'p> {
             | Step::ApcsDisabled { .. }
             | Step::AllApcsDisabled { .. }
             | Step::Irql { .. }
+            | Step::AcquiredExclusive { .. }
+            | Step::AcquiredShared { .. }
+            | Step::ExclusiveWaiters { .. }
+            | Step::SharedWaiters { .. }
             | Step::Queue { .. }
             | Step::Ran { .. }
             | Step::Set { .. }
@@ -251,6 +191,15 @@ impl<'p> Walk<'p> {
         if self.executed > limits::EXECUTED_STEPS {
             return Err(Reason::TooLong);
         }
+        self.take(index, step)?;
+        // Whatever the step has left, what is held still wants a region.
+        if self.counts.shares(self.program) && !self.apcs_disabled() {
+            return Err(Reason::NeedsRegion);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, index: usize, step: Step) -> Result<(), Reason> {
         match step {
             Step::EnterCritical => self.enter(Scope::Critical),
             Step::EnterGuarded => self.enter(Scope::Guarded),
@@ -265,14 +214,6 @@ impl<'p> Walk<'p> {
                 self.barriers = self.barriers.saturating_add(self.rounds());
                 self.wait()
             }
-            Step::Acquire { lock } => self.acquire(lock),
-            Step::Try {
-                lock,
-                milliseconds,
-                length,
-                ..
-            } => self.attempt(lock, milliseconds, block_end(index, length)),
-            Step::Release { lock } => self.release(lock),
             Step::Repeat { count, length } => {
                 let end = block_end(index, length);
                 self.open(Other::Block {
@@ -282,6 +223,21 @@ impl<'p> Walk<'p> {
                 })
             }
             Step::End => self.end(index),
+            Step::Acquire { lock, mode } => self.acquire(lock, mode),
+            Step::Try {
+                lock,
+                mode,
+                milliseconds,
+                length,
+                ..
+            } => self.attempt(lock, mode, milliseconds, block_end(index, length)),
+            Step::Release { lock } => self.release(lock),
+            Step::EnterAcquire { lock, mode } => self.enter_acquire(lock, mode),
+            Step::ReleaseLeave { lock } => self.release_leave(lock),
+            Step::Convert { lock } => self.convert(lock),
+            Step::Reinitialize { lock } => self.reinitialize(lock),
+            Step::HandOver { lock } => self.hand_over(lock),
+            Step::ReleaseFor { .. } if !self.apcs_disabled() => Err(Reason::NeedsRegion),
             _ => Ok(()),
         }
     }
