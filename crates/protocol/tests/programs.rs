@@ -1,13 +1,15 @@
 //! Laws of the program format and of the verifier.
 
+use std::mem;
+
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::limits;
 use apclab_protocol::program::{
     Apc, ApcKind, Event, EventKind, HEAD_SIZE, LockKind, Malformation, Malformed, Observed, Place,
     Program,
 };
-use apclab_protocol::step::Step;
-use apclab_protocol::verify::{Reason, Refusal, Verified, verify};
+use apclab_protocol::step::{Mode, Step};
+use apclab_protocol::verify::{Machine, Reason, Refusal, Verified, verify};
 use proptest::prelude::*;
 
 /// A step without a block of its own, sensible or not.
@@ -43,9 +45,28 @@ fn step() -> impl Strategy<Value = Step> {
             }
         ),
         (0_u8..2, register()).prop_map(|(variable, to)| Step::Load { variable, to }),
-        (0_u8..4).prop_map(|lock| Step::Acquire { lock }),
-        (0_u8..4).prop_map(|lock| Step::Release { lock }),
+        (lock(), mode()).prop_map(|(lock, mode)| Step::Acquire { lock, mode }),
+        lock().prop_map(|lock| Step::Release { lock }),
+        (lock(), mode()).prop_map(|(lock, mode)| Step::EnterAcquire { lock, mode }),
+        lock().prop_map(|lock| Step::ReleaseLeave { lock }),
+        lock().prop_map(|lock| Step::Convert { lock }),
+        lock().prop_map(|lock| Step::Reinitialize { lock }),
+        lock().prop_map(|lock| Step::HandOver { lock }),
+        (lock(), register()).prop_map(|(lock, to)| Step::AcquiredShared { lock, to }),
+        (lock(), 0_u8..3, register()).prop_map(|(lock, lane, to)| Step::ReleaseFor {
+            lock,
+            lane,
+            to
+        }),
     ]
+}
+
+fn lock() -> impl Strategy<Value = u8> {
+    0..7_u8
+}
+
+fn mode() -> impl Strategy<Value = Mode> {
+    prop_oneof![4 => Just(Mode::Exclusive), 2 => Just(Mode::Shared), 1 => prop::sample::select(Mode::ALL.to_vec())]
 }
 
 /// Steps that are nested as a careful author would nest them, now and then with something among them
@@ -64,14 +85,19 @@ fn nested() -> impl Strategy<Value = Vec<Step>> {
     .prop_map(|step| vec![step]);
     leaf.prop_recursive(5, 40, 4, |inner| {
         let inner = prop::collection::vec(inner, 0..4).prop_map(|parts| parts.concat());
-        (0_u8..8, inner, 0_u8..4, 1_u32..4).prop_map(|(form, inner, lock, count)| {
+        (0_u8..11, inner, lock(), mode(), 1_u32..4).prop_map(|(form, inner, lock, mode, count)| {
+            let mode = if LOCKS[usize::from(lock)].has(mode) {
+                mode
+            } else {
+                Mode::Exclusive
+            };
             let length = |steps: &[Step]| u32::try_from(steps.len()).unwrap();
             match form {
                 0 => [vec![Step::EnterCritical], inner, vec![Step::LeaveCritical]].concat(),
                 1 => [vec![Step::EnterGuarded], inner, vec![Step::LeaveGuarded]].concat(),
                 2 => [vec![Step::RaiseApc], inner, vec![Step::Lower]].concat(),
                 3 => [
-                    vec![Step::Acquire { lock }],
+                    vec![Step::Acquire { lock, mode }],
                     inner,
                     vec![Step::Release { lock }],
                 ]
@@ -81,6 +107,7 @@ fn nested() -> impl Strategy<Value = Vec<Step>> {
                     let milliseconds = if lock == 3 { count } else { 0 };
                     let attempt = Step::Try {
                         lock,
+                        mode,
                         to: 3,
                         milliseconds,
                         length: length(&inner),
@@ -94,6 +121,33 @@ fn nested() -> impl Strategy<Value = Vec<Step>> {
                     };
                     [vec![repeat], inner, vec![Step::End]].concat()
                 }
+                7 => [
+                    vec![Step::EnterAcquire { lock: 4, mode }],
+                    inner,
+                    vec![Step::ReleaseLeave { lock: 4 }],
+                ]
+                .concat(),
+                8 => [
+                    vec![
+                        Step::EnterCritical,
+                        Step::Try {
+                            lock: 6,
+                            mode,
+                            to: 3,
+                            milliseconds: 0,
+                            length: 1 + length(&inner),
+                        },
+                    ],
+                    inner,
+                    vec![Step::HandOver { lock: 6 }, Step::End, Step::LeaveCritical],
+                ]
+                .concat(),
+                9 => [
+                    vec![Step::EnterCritical, Step::Acquire { lock, mode }],
+                    inner,
+                    vec![Step::Release { lock }, Step::LeaveCritical],
+                ]
+                .concat(),
                 // Crossed on purpose: fine in a raw lane only.
                 _ => [
                     vec![Step::EnterCritical, Step::EnterGuarded],
@@ -155,16 +209,52 @@ fn program() -> impl Strategy<Value = ProgramBuf> {
             ],
             lanes,
             raw,
+            flags: 0,
         }
     })
 }
 
-const LOCKS: [LockKind; 4] = [
+const LOCKS: [LockKind; 7] = [
     LockKind::FastMutex,
     LockKind::GuardedMutex,
     LockKind::FastMutex,
     LockKind::Mutex,
+    LockKind::Resource,
+    LockKind::PushLock,
+    LockKind::Resource,
 ];
+
+/// A machine that refuses nothing for want of a routine.
+const ALL: Machine = Machine {
+    apc_routines: true,
+    ends_deadlocks: true,
+};
+
+/// What a lane holds of a resource or push lock.
+#[derive(Clone, Copy, Default)]
+struct Hold {
+    count: u32,
+    exclusive: bool,
+}
+
+impl Hold {
+    /// `None`: the lane would wait for itself.
+    fn take(&mut self, kind: LockKind, mode: Mode) -> Option<()> {
+        let upgrade = matches!(mode, Mode::Exclusive | Mode::SharedWaitForExclusive);
+        if self.count > 0 && (kind == LockKind::PushLock || (upgrade && !self.exclusive)) {
+            return None;
+        }
+        self.exclusive |= self.count == 0 && mode == Mode::Exclusive;
+        self.count += 1;
+        Some(())
+    }
+
+    fn give_back(&mut self) -> Option<()> {
+        self.count = self.count.checked_sub(1)?;
+        self.exclusive &= self.count > 0;
+        Some(())
+    }
+}
 
 /// Executes steps by the kernel's counting rules alone, taking each `try` as `luck` says. It shares
 /// nothing with the verifier. `None`: something was wrong at some prefix, or open at the end.
@@ -174,6 +264,7 @@ fn executes(steps: &[Step], mut luck: impl FnMut() -> bool) -> Option<()> {
     let mut irql = 0_u8;
     let mut raised: Vec<(Option<u8>, u8)> = Vec::new();
     let mut owned = 0_i64;
+    let mut shares = [Hold::default(); LOCKS.len()];
     let mut rounds: Vec<(usize, u32)> = Vec::new();
     let mut at = 0;
     while let Some(step) = steps.get(at) {
@@ -192,7 +283,37 @@ fn executes(steps: &[Step], mut luck: impl FnMut() -> bool) -> Option<()> {
                 _ => return None,
             },
             Step::Try { length, .. } if !luck() => at += length as usize + 1,
-            Step::Acquire { lock } | Step::Try { lock, .. } => {
+            Step::EnterAcquire { lock, mode } => {
+                critical += 1;
+                shares[usize::from(lock)].take(LOCKS[usize::from(lock)], mode)?;
+            }
+            Step::ReleaseLeave { lock } => {
+                shares[usize::from(lock)].give_back()?;
+                critical -= 1;
+            }
+            Step::Convert { lock } => {
+                let hold = &mut shares[usize::from(lock)];
+                if hold.count == 0 || !mem::take(&mut hold.exclusive) {
+                    return None;
+                }
+            }
+            Step::HandOver { lock } => {
+                let given = mem::take(&mut shares[usize::from(lock)]);
+                given.count.checked_sub(1)?;
+            }
+            Step::Reinitialize { lock } if shares[usize::from(lock)].count != 0 => return None,
+            Step::Try { lock, mode, .. } if LOCKS[usize::from(lock)].shares() => {
+                let hold = &mut shares[usize::from(lock)];
+                hold.exclusive |= hold.count == 0 && mode == Mode::Exclusive;
+                hold.count += 1;
+            }
+            Step::Acquire { lock, mode } if LOCKS[usize::from(lock)].shares() => {
+                shares[usize::from(lock)].take(LOCKS[usize::from(lock)], mode)?;
+            }
+            Step::Release { lock } if LOCKS[usize::from(lock)].shares() => {
+                shares[usize::from(lock)].give_back()?;
+            }
+            Step::Acquire { lock, .. } | Step::Try { lock, .. } => {
                 if LOCKS[usize::from(lock)].raises() {
                     if raised.iter().any(|(held, _)| *held == Some(lock)) {
                         return None;
@@ -225,6 +346,10 @@ fn executes(steps: &[Step], mut luck: impl FnMut() -> bool) -> Option<()> {
             _ => {}
         }
         if critical < 0 || guarded < 0 || owned < 0 {
+            return None;
+        }
+        let enabled = critical == 0 && guarded == 0 && owned == 0 && irql == 0;
+        if enabled && shares.iter().any(|hold| hold.count > 0) {
             return None;
         }
     }
@@ -318,7 +443,7 @@ fn one_lane(steps: Vec<Step>) -> ProgramBuf {
 
 fn judge(program: &ProgramBuf) -> Result<Verified, Refusal> {
     let bytes = program.encode();
-    verify(&Program::parse(&bytes).unwrap(), true)
+    verify(&Program::parse(&bytes).unwrap(), ALL)
 }
 
 fn refused(steps: Vec<Step>) -> (u32, Reason) {
@@ -422,6 +547,7 @@ fn each_malformation_names_its_byte() {
             Step::Ran { apc: 0, to: 1 },
             Step::Try {
                 lock: 0,
+                mode: Mode::Exclusive,
                 to: 0,
                 milliseconds: 0,
                 length: 1,
@@ -447,7 +573,8 @@ fn each_malformation_names_its_byte() {
         (6, 7, Malformation::Limit, 6),
         (6, 0, Malformation::Limit, 6),
         (11, 17, Malformation::Limit, 11),
-        (41, 1, Malformation::Reserved, 41),
+        (41, 4, Malformation::Reserved, 41),
+        (42, 1, Malformation::Reserved, 41),
         (12, 1, Malformation::Length, 12),
         (20, 1, Malformation::Limit, 20),
         (40, 2, Malformation::Index, 40),
@@ -455,7 +582,8 @@ fn each_malformation_names_its_byte() {
         (events + 9, 1, Malformation::Index, events + 9),
         (events + 10, 1, Malformation::Reserved, events + 10),
         (events + 12, 17, Malformation::Limit, events + 12),
-        (locks, 3, Malformation::Kind, locks),
+        (locks, 5, Malformation::Kind, locks),
+        (locks, 4, Malformation::Lock, attempt + 2),
         (locks + 1, 1, Malformation::Reserved, locks + 1),
         (locks + 10, 16, Malformation::Index, locks + 9),
         (steps, 99, Malformation::Operation, steps),
@@ -463,6 +591,8 @@ fn each_malformation_names_its_byte() {
         (steps + 2, 1, Malformation::Index, steps + 2),
         (steps + 3, 0, Malformation::Unused, steps + 1),
         (attempt + 2, 1, Malformation::Index, attempt + 2),
+        (attempt + 3, 4, Malformation::Lock, attempt + 3),
+        (attempt + 3, 1, Malformation::Lock, attempt + 2),
         (attempt + 4, 2, Malformation::Length, attempt + 4),
         (attempt + 7, 255, Malformation::Length, attempt + 4),
         // Only a mutex can be tried for a time.
@@ -493,8 +623,14 @@ fn locks_that_could_wait_for_each_other_are_refused() {
     use Step::*;
     let nested = |outer, inner| {
         let steps = vec![
-            Acquire { lock: outer },
-            Acquire { lock: inner },
+            Acquire {
+                lock: outer,
+                mode: Mode::Exclusive,
+            },
+            Acquire {
+                lock: inner,
+                mode: Mode::Exclusive,
+            },
             Release { lock: inner },
             Release { lock: outer },
         ];
@@ -514,11 +650,15 @@ fn locks_that_could_wait_for_each_other_are_refused() {
     let tried = vec![
         Try {
             lock: 2,
+            mode: Mode::Exclusive,
             to: 0,
             milliseconds: 0,
             length: 3,
         },
-        Acquire { lock: 0 },
+        Acquire {
+            lock: 0,
+            mode: Mode::Exclusive,
+        },
         Release { lock: 0 },
         Release { lock: 2 },
         End,
@@ -531,7 +671,10 @@ fn only_raw_lanes_leave_in_any_order() {
     use Step::*;
     let crossed = vec![
         EnterCritical,
-        Acquire { lock: 3 },
+        Acquire {
+            lock: 3,
+            mode: Mode::Exclusive,
+        },
         EnterGuarded,
         LeaveCritical,
         RaiseApc,
@@ -544,7 +687,15 @@ fn only_raw_lanes_leave_in_any_order() {
         Err((3, Reason::NotInnermost))
     );
     assert_eq!(with_locks(crossed, true).map(drop), Ok(()));
-    let raises = vec![RaiseApc, Acquire { lock: 0 }, Lower, Release { lock: 0 }];
+    let raises = vec![
+        RaiseApc,
+        Acquire {
+            lock: 0,
+            mode: Mode::Exclusive,
+        },
+        Lower,
+        Release { lock: 0 },
+    ];
     assert_eq!(with_locks(raises, true), Err((2, Reason::NotInnermost)));
     assert_eq!(
         with_locks(vec![LeaveGuarded], true),
@@ -575,6 +726,7 @@ fn blocks_end_as_they_began_and_share_no_end() {
     let unreleased = vec![
         Try {
             lock: 3,
+            mode: Mode::Exclusive,
             to: 0,
             milliseconds: 0,
             length: 0,
@@ -613,7 +765,13 @@ fn blocks_end_as_they_began_and_share_no_end() {
         End,
     ];
     assert_eq!(with_locks(endless, false), Err((2, Reason::TooLong)));
-    let deep = vec![Acquire { lock: 3 }; limits::SCOPES + 1];
+    let deep = vec![
+        Acquire {
+            lock: 3,
+            mode: Mode::Exclusive
+        };
+        limits::SCOPES + 1
+    ];
     assert_eq!(
         with_locks(deep.clone(), false),
         Err((8, Reason::TooManyScopes))
@@ -668,7 +826,15 @@ fn bodies_neither_block_nor_go_on_for_ever() {
         with_body(vec![Irql { to: 0 }, EnterCritical]),
         refused(2, Reason::LeftOpen)
     );
-    for step in [Barrier, RaiseApc, Wait { event: 0 }, Acquire { lock: 3 }] {
+    for step in [
+        Barrier,
+        RaiseApc,
+        Wait { event: 0 },
+        Acquire {
+            lock: 3,
+            mode: Mode::Exclusive,
+        },
+    ] {
         assert_eq!(
             with_body(vec![step]),
             refused(0, Reason::NotInABody),
