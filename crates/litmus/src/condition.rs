@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::outcome::Outcome;
+
 /// Over which outcomes the formula is claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Quantifier {
@@ -31,7 +33,9 @@ pub enum Formula {
     True,
     /// Never holds.
     False,
-    /// An observed value equals a constant.
+    /// The iteration does not end.
+    Deadlock,
+    /// An observed value equals a constant. An iteration that does not end has no values.
     Equal {
         /// Index in the program's list of observed values.
         observed: usize,
@@ -53,16 +57,32 @@ impl Formula {
     ///
     /// # Panics
     /// When the outcome has fewer values than the formula refers to: it is not one of this program.
-    pub fn holds_for(&self, outcome: &[i64]) -> bool {
+    pub fn holds_for<'v>(&self, outcome: impl Into<Outcome<'v>>) -> bool {
+        let outcome = outcome.into();
         match self {
             Self::True => true,
             Self::False => false,
+            Self::Deadlock => outcome == Outcome::Deadlock,
             Self::Equal {
                 observed, value, ..
-            } => outcome[*observed] == *value,
+            } => match outcome {
+                Outcome::Ended(values) => values[*observed] == *value,
+                Outcome::Deadlock => false,
+            },
             Self::Not(inner) => !inner.holds_for(outcome),
             Self::And(parts) => parts.iter().all(|part| part.holds_for(outcome)),
             Self::Or(parts) => parts.iter().any(|part| part.holds_for(outcome)),
+        }
+    }
+
+    /// Whether the formula has the atom `deadlock`, so that an iteration that does not end is one of
+    /// the outcomes that it judges.
+    pub fn names_deadlock(&self) -> bool {
+        match self {
+            Self::True | Self::False | Self::Equal { .. } => false,
+            Self::Deadlock => true,
+            Self::Not(inner) => inner.names_deadlock(),
+            Self::And(parts) | Self::Or(parts) => parts.iter().any(Self::names_deadlock),
         }
     }
 
@@ -80,6 +100,7 @@ impl fmt::Display for Formula {
         let (parts, operator) = match self {
             Self::True => return f.write_str("true"),
             Self::False => return f.write_str("false"),
+            Self::Deadlock => return f.write_str("deadlock"),
             Self::Equal { name, value, .. } => return write!(f, "{name} = {value}"),
             Self::Not(inner) if matches!(**inner, Self::Equal { .. }) => {
                 return write!(f, "~({inner})");
@@ -111,13 +132,19 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// Whether the formula, without its quantifier, holds for an outcome: the values of the program's
-    /// observed list in order.
+    /// Whether the formula, without its quantifier, holds for an outcome.
     ///
     /// # Panics
     /// When the outcome has fewer values than the formula refers to: it is not one of this program.
-    pub fn holds_for(&self, outcome: &[i64]) -> bool {
+    pub fn holds_for<'v>(&self, outcome: impl Into<Outcome<'v>>) -> bool {
         self.formula.holds_for(outcome)
+    }
+
+    /// Whether an iteration that does not end is one of the outcomes that the condition judges
+    /// ([`Formula::names_deadlock`]). Of a test whose condition does not name it, a deadlock is a
+    /// failure, whatever the condition says of values.
+    pub fn names_deadlock(&self) -> bool {
+        self.formula.names_deadlock()
     }
 }
 
@@ -161,16 +188,45 @@ mod tests {
     }
 
     #[test]
+    fn a_deadlock_has_no_values() {
+        let a = equal(0, "A:r1", 1);
+        let either = Formula::Or(vec![a.clone(), Formula::Deadlock]);
+        assert!(either.names_deadlock() && !a.names_deadlock());
+        assert!(Formula::Not(Box::new(either.clone())).names_deadlock());
+        for (formula, of_deadlock, of_one, of_two) in [
+            (a.clone(), false, true, false),
+            (Formula::Not(Box::new(a.clone())), true, false, true),
+            (Formula::Deadlock, true, false, false),
+            (either, true, true, false),
+            (
+                Formula::And(vec![a, Formula::Deadlock]),
+                false,
+                false,
+                false,
+            ),
+            (Formula::True, true, true, true),
+        ] {
+            assert_eq!(
+                formula.holds_for(Outcome::Deadlock),
+                of_deadlock,
+                "{formula}"
+            );
+            assert_eq!(formula.holds_for(&[1]), of_one, "{formula}");
+            assert_eq!(formula.holds_for(&[2]), of_two, "{formula}");
+        }
+    }
+
+    #[test]
     fn conditions_are_written_as_in_herd() {
         let (a, x) = (equal(0, "A:r1", 1), equal(1, "x", -2));
         let inner = Formula::Or(vec![a.clone(), Formula::Not(Box::new(x.clone()))]);
         let condition = Condition {
             quantifier: Quantifier::NotExists,
-            formula: Formula::And(vec![a, Formula::Not(Box::new(inner)), Formula::True]),
+            formula: Formula::And(vec![a, Formula::Not(Box::new(inner)), Formula::Deadlock]),
         };
         assert_eq!(
             condition.to_string(),
-            r"~exists (A:r1 = 1 /\ ~(A:r1 = 1 \/ ~(x = -2)) /\ true)"
+            r"~exists (A:r1 = 1 /\ ~(A:r1 = 1 \/ ~(x = -2)) /\ deadlock)"
         );
     }
 }

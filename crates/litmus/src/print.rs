@@ -1,22 +1,27 @@
 //! From a test back to text.
 
+mod step;
+
 use std::fmt;
 
 use apclab_protocol::limits;
-use apclab_protocol::program::{ApcKind, EventKind, LockKind, Observed};
-use apclab_protocol::step::{Register, Step};
+use apclab_protocol::program::{ApcKind, EventKind, Observed};
+use apclab_protocol::step::Step;
 
 use crate::condition::Formula;
-use crate::names::{Names, name_at};
+use crate::names::name_at;
 use crate::test::{Expectation, Test};
+use crate::words::lock_word;
+use step::step_text;
 
 impl Test {
     /// The test as text in its canonical form: [`crate::parse`] reads the same program, names and
     /// expectation from it. Comments are not kept.
     ///
     /// A test that was not parsed has to be one that text can say: names are words and not
-    /// keywords, everything declared is used, each block ends at the [`Step::End`] that is its own, and the observed list begins with what the condition
-    /// mentions, in order of first mention.
+    /// keywords, everything declared is used, each block ends at the [`Step::End`] that is its own,
+    /// the observed list begins with what the condition mentions, in order of first mention, and of
+    /// the program's flags only `MAY_DEADLOCK` is set.
     pub fn to_text(&self) -> String {
         Text(self).to_string()
     }
@@ -42,6 +47,9 @@ fn write_test(test: &Test, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     if !test.tags.is_empty() {
         writeln!(out, "tags {}", test.tags.join(", "))?;
     }
+    if test.may_deadlock() {
+        writeln!(out, "may deadlock")?;
+    }
     write_declarations(test, out)?;
     for (index, steps) in test.program.lanes.iter().enumerate() {
         let raw = match test.program.raw.get(index) {
@@ -49,7 +57,7 @@ fn write_test(test: &Test, out: &mut fmt::Formatter<'_>) -> fmt::Result {
             _ => "",
         };
         writeln!(out, "\nlane {}{raw}", name_at(&test.names.lanes, index))?;
-        write_steps(steps, &test.names, out)?;
+        write_steps(steps, test, out)?;
     }
     write_locations(test, out)?;
     writeln!(out)?;
@@ -71,15 +79,14 @@ fn write_test(test: &Test, out: &mut fmt::Formatter<'_>) -> fmt::Result {
 const MOST_INDENTED: usize = limits::SCOPES + 1;
 
 /// Writes each step on a line of its own, those of a block indented.
-fn write_steps(steps: &[Step], names: &Names, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn write_steps(steps: &[Step], test: &Test, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut depth = 1_usize;
     for &step in steps {
         if step == Step::End {
             depth = (depth - 1).max(1);
         }
         write!(out, "{:1$}", "", depth.min(MOST_INDENTED) * 2)?;
-        write_step(step, names, out)?;
-        writeln!(out)?;
+        writeln!(out, "{}", step_text(step, test))?;
         if matches!(step, Step::Try { .. } | Step::Repeat { .. }) {
             depth += 1;
         }
@@ -106,7 +113,7 @@ fn write_declarations(test: &Test, out: &mut fmt::Formatter<'_>) -> fmt::Result 
         let lane = name_at(&names.lanes, apc.lane.into());
         writeln!(out, "apc {} {kind} to {lane}", name_at(&names.apcs, index))?;
         if let Some(body) = program.bodies.get(index) {
-            write_steps(body, names, out)?;
+            write_steps(body, test, out)?;
         }
     }
     for (index, event) in program.events.iter().enumerate() {
@@ -129,93 +136,16 @@ fn write_declarations(test: &Test, out: &mut fmt::Formatter<'_>) -> fmt::Result 
         writeln!(out)?;
     }
     for (index, lock) in program.locks.iter().enumerate() {
-        let kind = match lock {
-            LockKind::FastMutex => "fast-mutex",
-            LockKind::GuardedMutex => "guarded-mutex",
-            LockKind::Mutex => "mutex",
-        };
+        let kind = lock_word(*lock);
         writeln!(out, "{kind} {}", name_at(&names.locks, index))?;
     }
     Ok(())
 }
 
-fn write_step(step: Step, names: &Names, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let apc = |index: u8| name_at(&names.apcs, index.into());
-    let event = |index: u8| name_at(&names.events, index.into());
-    let variable = |index: u8| name_at(&names.variables, index.into());
-    let lock = |index: u8| name_at(&names.locks, index.into());
-    match step {
-        Step::EnterCritical => out.write_str("enter critical"),
-        Step::LeaveCritical => out.write_str("leave critical"),
-        Step::EnterGuarded => out.write_str("enter guarded"),
-        Step::LeaveGuarded => out.write_str("leave guarded"),
-        Step::RaiseApc => out.write_str("raise apc"),
-        Step::Lower => out.write_str("lower"),
-        Step::ApcsDisabled { to } => write!(out, "apcs-disabled -> r{to}"),
-        Step::AllApcsDisabled { to } => write!(out, "all-apcs-disabled -> r{to}"),
-        Step::Irql { to } => write!(out, "irql -> r{to}"),
-        Step::Queue { apc: a, to: None } => write!(out, "queue {}", apc(a)),
-        Step::Queue {
-            apc: a,
-            to: Some(r),
-        } => write!(out, "queue {} -> r{r}", apc(a)),
-        Step::Ran { apc: a, to } => write!(out, "ran {} -> r{to}", apc(a)),
-        Step::Set { event: e } => write!(out, "set {}", event(e)),
-        Step::Reset { event: e } => write!(out, "reset {}", event(e)),
-        Step::Wait { event: e } => write!(out, "wait {}", event(e)),
-        Step::WaitFor {
-            event: e,
-            to,
-            milliseconds,
-        } => write!(out, "wait {} for {milliseconds}ms -> r{to}", event(e)),
-        Step::Barrier => out.write_str("barrier"),
-        Step::Acquire { lock: l } => write!(out, "acquire {}", lock(l)),
-        Step::Release { lock: l } => write!(out, "release {}", lock(l)),
-        Step::Try {
-            lock: l,
-            to,
-            milliseconds: 0,
-            length: _,
-        } => write!(out, "try {} -> r{to}", lock(l)),
-        Step::Try {
-            lock: l,
-            to,
-            milliseconds,
-            length: _,
-        } => write!(out, "try {} for {milliseconds}ms -> r{to}", lock(l)),
-        Step::Repeat { count, length: _ } => write!(out, "repeat {count}"),
-        Step::End => out.write_str("end"),
-        Step::Store {
-            variable: v,
-            from,
-            constant,
-        } => {
-            write!(out, "store {} ", variable(v))?;
-            write_operand(from, constant, out)
-        }
-        Step::Load { variable: v, to } => write!(out, "load {} -> r{to}", variable(v)),
-    }
-}
-
-fn write_operand(
-    from: Option<Register>,
-    constant: i64,
-    out: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
-    match from {
-        None => write!(out, "{constant}"),
-        Some(register) if constant == 0 => write!(out, "r{register}"),
-        Some(register) => {
-            let sign = if constant < 0 { '-' } else { '+' };
-            write!(out, "r{register} {sign} {}", constant.unsigned_abs())
-        }
-    }
-}
-
 /// How many observed values the condition brings in by itself.
 fn mentioned(formula: &Formula) -> usize {
     match formula {
-        Formula::True | Formula::False => 0,
+        Formula::True | Formula::False | Formula::Deadlock => 0,
         Formula::Equal { observed, .. } => observed + 1,
         Formula::Not(inner) => mentioned(inner),
         Formula::And(parts) | Formula::Or(parts) => parts.iter().map(mentioned).max().unwrap_or(0),

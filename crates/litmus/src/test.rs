@@ -10,6 +10,10 @@ use crate::diagnostics::{self, Diagnostic};
 use crate::names::Names;
 use crate::place::{Place, Span};
 
+/// The tag of a test that observes a count of waiters which another lane may change. Where nobody
+/// else decides when that is, as on a device, such a test is reported and never fails.
+pub const ESTIMATE: &str = "estimate";
+
 /// What is expected of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expectation {
@@ -80,6 +84,16 @@ impl Test {
             lanes: Vec::new(),
             bodies: Vec::new(),
         }
+    }
+
+    /// Whether the test has a tag, such as [`ESTIMATE`].
+    pub fn has_tag(&self, tag: &str) -> bool {
+        self.tags.iter().any(|own| own == tag)
+    }
+
+    /// Whether the test says that its lanes may wait for each other for ever (`may deadlock`).
+    pub fn may_deadlock(&self) -> bool {
+        self.program.flags & program::flags::MAY_DEADLOCK != 0
     }
 
     /// The name of an observed value: `A:r1`, `n:r0` or `x`; `?n` for an index past the program's list.

@@ -1,16 +1,22 @@
 //! The words of the language, and the guess at a misspelt one.
 
+use apclab_protocol::program::LockKind;
+use apclab_protocol::step::Mode;
+
 /// Words that begin a line outside a lane, or that end the lane before them.
-pub(crate) const SECTIONS: [&str; 14] = [
+pub(crate) const SECTIONS: [&str; 17] = [
     "test",
     "shows",
     "tags",
+    "may",
     "apc",
     "event",
     "var",
     "fast-mutex",
     "guarded-mutex",
     "mutex",
+    "resource",
+    "push-lock",
     "lane",
     "locations",
     "forall",
@@ -19,7 +25,7 @@ pub(crate) const SECTIONS: [&str; 14] = [
 ];
 
 /// Words that begin a step.
-pub(crate) const STEPS: [&str; 20] = [
+pub(crate) const STEPS: [&str; 29] = [
     "enter",
     "leave",
     "raise",
@@ -40,10 +46,19 @@ pub(crate) const STEPS: [&str; 20] = [
     "try",
     "repeat",
     "end",
+    "enter-acquire",
+    "release-leave",
+    "convert",
+    "reinitialize",
+    "acquired-exclusive",
+    "acquired-shared",
+    "exclusive-waiters",
+    "shared-waiters",
+    "hand-over",
 ];
 
 /// The other words with a meaning.
-pub(crate) const OTHERS: [&str; 14] = [
+pub(crate) const OTHERS: [&str; 20] = [
     "critical",
     "guarded",
     "special",
@@ -56,9 +71,41 @@ pub(crate) const OTHERS: [&str; 14] = [
     "step",
     "raw",
     "for",
+    "of",
+    "exclusive",
+    "shared",
+    "shared-starve-exclusive",
+    "shared-wait-for-exclusive",
     "true",
     "false",
+    "deadlock",
 ];
+
+/// The word that declares a lock of a kind.
+pub const fn lock_word(kind: LockKind) -> &'static str {
+    match kind {
+        LockKind::FastMutex => "fast-mutex",
+        LockKind::GuardedMutex => "guarded-mutex",
+        LockKind::Mutex => "mutex",
+        LockKind::Resource => "resource",
+        LockKind::PushLock => "push-lock",
+    }
+}
+
+/// The word for how a resource or a push lock is acquired.
+pub const fn mode_word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Exclusive => "exclusive",
+        Mode::Shared => "shared",
+        Mode::SharedStarveExclusive => "shared-starve-exclusive",
+        Mode::SharedWaitForExclusive => "shared-wait-for-exclusive",
+    }
+}
+
+/// The mode of that [`mode_word`].
+pub(crate) fn mode_named(word: &str) -> Option<Mode> {
+    Mode::ALL.into_iter().find(|mode| mode_word(*mode) == word)
+}
 
 /// Whether a word has a meaning of its own, so that it cannot be a name.
 pub(crate) fn is_reserved(word: &str) -> bool {
@@ -111,6 +158,9 @@ mod tests {
             ("Wait", Some("wait")),
             ("barier", Some("barrier")),
             ("apc-disabled", Some("apcs-disabled")),
+            ("enter-aquire", Some("enter-acquire")),
+            ("reinitialise", Some("reinitialize")),
+            ("handover", Some("hand-over")),
             ("fetch", None),
             ("", None),
         ] {
@@ -118,5 +168,19 @@ mod tests {
         }
         assert_eq!(nearest("b", ["a"]), None, "another name is no misspelling");
         assert_eq!(nearest("A", ["a"]), Some("a"));
+        let modes = Mode::ALL.map(mode_word);
+        assert_eq!(nearest("shraed", modes), Some("shared"));
+        assert_eq!(nearest("exclusvie", modes), Some("exclusive"));
+    }
+
+    #[test]
+    fn locks_and_modes_have_words_of_the_language() {
+        for kind in LockKind::ALL {
+            assert!(SECTIONS.contains(&lock_word(kind)), "{kind:?}");
+        }
+        for mode in Mode::ALL {
+            assert!(OTHERS.contains(&mode_word(mode)), "{mode:?}");
+            assert_eq!(mode_named(mode_word(mode)), Some(mode));
+        }
     }
 }

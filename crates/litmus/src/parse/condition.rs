@@ -7,7 +7,8 @@ use crate::report::Reported;
 use crate::test::Expectation;
 use crate::token::TokenKind;
 
-const OPERAND: &str = "`LANE:REGISTER = NUMBER`, `VARIABLE = NUMBER`, `true`, `false`, `~` or `(`";
+const OPERAND: &str =
+    "`LANE:REGISTER = NUMBER`, `VARIABLE = NUMBER`, `true`, `false`, `deadlock`, `~` or `(`";
 
 impl<'s> Parser<'s> {
     /// A quantifier, which has been read, and its formula. It may take several lines, and nothing
@@ -77,6 +78,7 @@ impl<'s> Parser<'s> {
             }
             TokenKind::Word if self.take_keyword("true") => Ok(Formula::True),
             TokenKind::Word if self.take_keyword("false") => Ok(Formula::False),
+            TokenKind::Word if self.take_keyword("deadlock") => Ok(Formula::Deadlock),
             TokenKind::Word => self.equation(),
             _ => Err(self.unexpected(OPERAND)),
         }

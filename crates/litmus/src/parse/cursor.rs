@@ -300,7 +300,7 @@ pub(super) fn shortened(text: &str) -> String {
 }
 
 /// Keywords as a choice in a sentence.
-fn alternatives(choices: &[&str]) -> String {
+pub(super) fn alternatives(choices: &[&str]) -> String {
     let quoted: Vec<String> = choices.iter().map(|choice| format!("`{choice}`")).collect();
     match quoted.split_last() {
         Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),

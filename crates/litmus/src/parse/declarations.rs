@@ -40,6 +40,15 @@ impl<'s> Parser<'s> {
         }
     }
 
+    /// Looks up the lanes for which resources are released.
+    pub(super) fn aim_releases(&mut self) {
+        for release in std::mem::take(&mut self.draft.releases) {
+            if let Ok(lane) = self.lookup(Kind::Lane, release.lane) {
+                self.draft.aim(release, lane);
+            }
+        }
+    }
+
     /// `event NAME [notification|synchronization] [signaled]`
     pub(super) fn event(&mut self, keyword: Word<'s>) -> Result<(), Reported> {
         self.begin(Part::Declarations, keyword);
@@ -82,7 +91,7 @@ impl<'s> Parser<'s> {
         Ok(())
     }
 
-    /// `fast-mutex NAME`, `guarded-mutex NAME` or `mutex NAME`
+    /// `fast-mutex NAME`, or a lock of another kind with its word
     pub(super) fn lock(&mut self, kind: LockKind, keyword: Word<'s>) -> Result<(), Reported> {
         self.begin(Part::Declarations, keyword);
         let name = self.new_name()?;

@@ -83,6 +83,14 @@ pub(super) struct Deferred<'s> {
     pub(super) at: usize,
 }
 
+/// A step that releases what a lane has handed over, which may come later in the text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReleaseFor<'s> {
+    place: Place,
+    step: usize,
+    pub(super) lane: Word<'s>,
+}
+
 /// What was read so far. It makes a [`Test`] once the whole file was read without an error.
 #[derive(Debug, Default)]
 pub(super) struct Draft<'s> {
@@ -94,16 +102,20 @@ pub(super) struct Draft<'s> {
     pub(super) names: Names,
     /// The lanes that the APCs are queued to, which come later in the text.
     pub(super) targets: Vec<Word<'s>>,
+    /// The lanes for which resources are released, likewise.
+    pub(super) releases: Vec<ReleaseFor<'s>>,
     pub(super) lanes: Vec<StepsDraft>,
     pub(super) bodies: Vec<StepsDraft>,
     /// Whose steps the next ones are.
     pub(super) current: Option<Place>,
     pub(super) deferred: Vec<Deferred<'s>>,
     pub(super) locations: Vec<(Observed, Span)>,
+    /// Every observed value with each place that mentions it.
+    pub(super) mentioned: Vec<(Observed, Span)>,
     pub(super) expectation: Option<Expectation>,
 }
 
-impl Draft<'_> {
+impl<'s> Draft<'s> {
     /// Begins a lane; `end` is just behind its head. The steps that follow are its own.
     pub(super) fn begin_lane(&mut self, name: &str, end: Span, raw: bool) {
         self.current = u8::try_from(self.lanes.len()).ok().map(Place::Lane);
@@ -122,6 +134,35 @@ impl Draft<'_> {
         match place {
             Place::Lane(lane) => self.lanes.get(usize::from(lane)),
             Place::Body(apc) => self.bodies.get(usize::from(apc)),
+        }
+    }
+
+    /// Every lane and body with its steps.
+    pub(super) fn places(&self) -> impl Iterator<Item = (Place, &[Step])> {
+        let lanes = (0_u8..).map(Place::Lane).zip(&self.lanes);
+        let bodies = (0_u8..).map(Place::Body).zip(&self.bodies);
+        lanes
+            .chain(bodies)
+            .map(|(place, draft)| (place, draft.steps.as_slice()))
+    }
+
+    /// Notes that the step which is read next releases what a lane has handed over.
+    pub(super) fn release_for(&mut self, lane: Word<'s>) {
+        let step = self.current_steps().map(|steps| steps.len());
+        if let (Some(place), Some(step)) = (self.current, step) {
+            self.releases.push(ReleaseFor { place, step, lane });
+        }
+    }
+
+    /// Sets the lane of such a step. One that could not be read whole is not there.
+    pub(super) fn aim(&mut self, release: ReleaseFor<'s>, index: u8) {
+        let steps = match release.place {
+            Place::Lane(lane) => self.lanes.get_mut(usize::from(lane)),
+            Place::Body(apc) => self.bodies.get_mut(usize::from(apc)),
+        };
+        let step = steps.and_then(|steps| steps.steps.get_mut(release.step));
+        if let Some(Step::ReleaseFor { lane, .. }) = step {
+            *lane = index;
         }
     }
 

@@ -39,6 +39,7 @@ impl<'s> Parser<'s> {
                 Place::Lane(lane) => Observed::Register { lane, register },
                 Place::Body(apc) => Observed::ApcRegister { apc, register },
             };
+            self.draft.mentioned.push((observed, span));
             return Ok((observed, span));
         }
         if words::is_register(word.text) {
@@ -51,8 +52,9 @@ impl<'s> Parser<'s> {
             let label = "expected `LANE:REGISTER` or a variable";
             return Err(self.error(word.span, message, label, Some(help)));
         }
-        let variable = self.lookup(Kind::Variable, word)?;
-        Ok((Observed::Variable(variable), word.span))
+        let observed = Observed::Variable(self.lookup(Kind::Variable, word)?);
+        self.draft.mentioned.push((observed, word.span));
+        Ok((observed, word.span))
     }
 
     /// What a word names, a lane or an APC, as the place of its steps.

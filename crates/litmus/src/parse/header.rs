@@ -1,4 +1,7 @@
-//! The head of a file: the test's name, its description, the facts that it shows and its tags.
+//! The head of a file: the test's name, its description, the facts that it shows, its tags, and
+//! whether it may deadlock.
+
+use apclab_protocol::program::flags;
 
 use super::cursor::Word;
 use super::{Parser, Part};
@@ -45,6 +48,14 @@ impl<'s> Parser<'s> {
     pub(super) fn tags(&mut self, keyword: Word<'s>) -> Result<(), Reported> {
         self.begin(Part::Tags, keyword);
         self.draft.tags = self.list("a tag")?;
+        Ok(())
+    }
+
+    /// `may deadlock`
+    pub(super) fn may_deadlock(&mut self, keyword: Word<'s>) -> Result<(), Reported> {
+        self.begin(Part::MayDeadlock, keyword);
+        self.keyword(&["deadlock"])?;
+        self.draft.program.flags |= flags::MAY_DEADLOCK;
         Ok(())
     }
 

@@ -7,8 +7,10 @@ mod condition;
 mod cursor;
 mod declarations;
 mod draft;
+mod estimates;
 mod expectation;
 mod header;
+mod locks;
 mod steps;
 mod symbols;
 
@@ -95,6 +97,7 @@ enum Part {
     Description,
     Facts,
     Tags,
+    MayDeadlock,
     Declarations,
     Lanes,
     Locations,
@@ -112,7 +115,9 @@ impl Part {
         match self {
             Self::Start | Self::Name => "expected once, on the first line",
             Self::Description => "expected once, behind the test's name",
-            Self::Facts | Self::Tags => "expected once, before the declarations and the lanes",
+            Self::Facts | Self::Tags | Self::MayDeadlock => {
+                "expected once, before the declarations and the lanes"
+            }
             Self::Declarations => "expected before the first lane",
             Self::Lanes => "expected before `locations`",
             Self::Locations | Self::Expectation => "expected once, before the expectation",
@@ -200,7 +205,12 @@ impl<'s> Parser<'s> {
         let label = match self.part {
             Part::Start => "expected `test NAME`",
             Part::Declarations if in_body => "expected a step, another declaration, or a `lane`",
-            Part::Name | Part::Description | Part::Facts | Part::Tags | Part::Declarations => {
+            Part::Name
+            | Part::Description
+            | Part::Facts
+            | Part::Tags
+            | Part::MayDeadlock
+            | Part::Declarations => {
                 "expected a declaration (`apc`, `event`, `var`, a lock) or a `lane`"
             }
             Part::Lanes => "expected a step, another `lane`, or the expectation",
@@ -234,18 +244,25 @@ impl<'s> Parser<'s> {
             "test" => self.test_name(word)?,
             "shows" => self.shows(word)?,
             "tags" => self.tags(word)?,
+            "may" => self.may_deadlock(word)?,
             "apc" => self.apc(word)?,
             "event" => self.event(word)?,
             "var" => self.variable(word)?,
-            "fast-mutex" => self.lock(LockKind::FastMutex, word)?,
-            "guarded-mutex" => self.lock(LockKind::GuardedMutex, word)?,
-            "mutex" => self.lock(LockKind::Mutex, word)?,
             "lane" => self.lane(word)?,
             "locations" => self.locations(word)?,
             "forall" => self.condition(Quantifier::Forall, word)?,
             "exists" => self.condition(Quantifier::Exists, word)?,
             "refused" => self.refused(word)?,
-            step => self.step(step, word)?,
+            other => {
+                let kinds = LockKind::ALL.into_iter();
+                match kinds
+                    .into_iter()
+                    .find(|kind| words::lock_word(*kind) == other)
+                {
+                    Some(kind) => self.lock(kind, word)?,
+                    None => self.step(other, word)?,
+                }
+            }
         }
         Ok(true)
     }
@@ -275,6 +292,7 @@ impl<'s> Parser<'s> {
         self.bodies();
         self.check_blocks();
         self.aim_apcs();
+        self.aim_releases();
         self.observe_locations();
         if !self.report.is_empty() {
             return;
@@ -291,6 +309,7 @@ impl<'s> Parser<'s> {
                 None,
             );
         }
+        self.check_estimates();
         for (name, kind, span) in self.symbols.unused() {
             let message = format!("{kind} `{name}` is declared and never used");
             self.error(span, message, "", None);

@@ -1,7 +1,7 @@
 //! The steps of a lane or an APC's body.
 
 use apclab_protocol::limits;
-use apclab_protocol::program::{LockKind, Place};
+use apclab_protocol::program::Place;
 use apclab_protocol::step::Step;
 
 use super::cursor::{Word, shortened};
@@ -141,12 +141,15 @@ impl<'s> Parser<'s> {
                     Step::Wait { event }
                 }
             }
-            "acquire" => Step::Acquire {
-                lock: self.named(Kind::Lock)?,
-            },
-            "release" => Step::Release {
-                lock: self.named(Kind::Lock)?,
-            },
+            "acquire" => self.acquire()?,
+            "release" => self.release()?,
+            "enter-acquire" => self.enter_acquire()?,
+            "release-leave" | "convert" | "reinitialize" | "hand-over" => {
+                self.resource_step(keyword)?
+            }
+            "acquired-exclusive" | "acquired-shared" | "exclusive-waiters" | "shared-waiters" => {
+                self.resource_query(keyword)?
+            }
             "try" => self.attempt()?,
             "repeat" => Step::Repeat {
                 count: self.count()?,
@@ -165,30 +168,8 @@ impl<'s> Parser<'s> {
         })
     }
 
-    /// `try LOCK [for NUMBERms] -> REGISTER`, whose first word has been read. The length of the block
-    /// is known at its end.
-    fn attempt(&mut self) -> Result<Step, Reported> {
-        let lock = self.named(Kind::Lock)?;
-        let mut milliseconds = 0;
-        let word = self.here();
-        if self.take_keyword("for") {
-            milliseconds = self.milliseconds()?;
-            if self.draft.program.locks.get(usize::from(lock)) != Some(&LockKind::Mutex) {
-                let span = word.span.to(self.last_span());
-                let label = "only a `mutex` can be waited for with a time-out";
-                self.error(span, "this lock has no time-out", label, None);
-            }
-        }
-        Ok(Step::Try {
-            lock,
-            to: self.result()?,
-            milliseconds,
-            length: 0,
-        })
-    }
-
     /// A time-out: a decimal number with `ms` behind it.
-    fn milliseconds(&mut self) -> Result<u32, Reported> {
+    pub(super) fn milliseconds(&mut self) -> Result<u32, Reported> {
         let most = limits::WAIT_DEADLINE_MS;
         let expected = format!("a time-out, 0ms to {most}ms");
         if self.peek().kind != TokenKind::Number {

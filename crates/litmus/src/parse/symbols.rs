@@ -135,6 +135,16 @@ impl<'s> Parser<'s> {
     /// The index of what a word names. A misspelt name is reported and taken for what it was meant
     /// to be.
     pub(super) fn lookup(&mut self, kind: Kind, word: Word<'s>) -> Result<u8, Reported> {
+        self.lookup_or(kind, word, &kind.declaration(&shortened(word.text)))
+    }
+
+    /// As [`Self::lookup`]; the declaration is what a name of its own would need.
+    pub(super) fn lookup_or(
+        &mut self,
+        kind: Kind,
+        word: Word<'s>,
+        declaration: &str,
+    ) -> Result<u8, Reported> {
         let text = word.text;
         if let Some(symbol) = self.symbols.known.get_mut(text) {
             symbol.used = true;
@@ -160,10 +170,7 @@ impl<'s> Parser<'s> {
         let meant = words::nearest(text, names.iter().map(|(name, _)| *name));
         let help = match meant {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!(
-                "it would be declared by `{}`",
-                kind.declaration(&shortened(text))
-            ),
+            None => format!("it would be declared by `{declaration}`"),
         };
         let message = format!("unknown {kind} `{}`", shortened(text));
         let label = format!("expected the name of {}", kind.with_article());

@@ -176,7 +176,7 @@ fn values_and_refusals_name_apcs() {
     assert_eq!(test.observed_name(0), "n:r1");
     assert_eq!(test.place_of(Place::Body(1), 1).to_string(), "6:1");
     let bytes = test.program.encode();
-    let refusal = verify(&Program::parse(&bytes).unwrap(), true).unwrap_err();
+    let refusal = verify(&Program::parse(&bytes).unwrap(), super::MACHINE).unwrap_err();
     assert_eq!(
         test.render_refusal(&refusal, &source),
         "\

@@ -2,8 +2,8 @@
 
 use apclab_litmus::{Condition, Expectation, Formula, Names, Quantifier, Test};
 use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, LockKind, Observed, Place};
-use apclab_protocol::step::Step;
+use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, LockKind, Observed, Place, flags};
+use apclab_protocol::step::{Mode, Step};
 use apclab_protocol::verify::Reason;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -43,23 +43,79 @@ fn step() -> impl Strategy<Value = Step> {
             to,
             milliseconds
         }),
-        (0_u8..3).prop_map(|lock| Step::Acquire { lock }),
-        (0_u8..3).prop_map(|lock| Step::Release { lock }),
+        (0..LOCKS.len()).prop_flat_map(acquire),
+        (0..locks()).prop_map(|lock| Step::Release { lock }),
+        on_resource(),
         Just(Step::End),
+    ]
+}
+
+/// The locks of [`test`].
+const LOCKS: [LockKind; 6] = [
+    LockKind::FastMutex,
+    LockKind::GuardedMutex,
+    LockKind::Mutex,
+    LockKind::Resource,
+    LockKind::PushLock,
+    LockKind::Resource,
+];
+
+fn locks() -> u8 {
+    u8::try_from(LOCKS.len()).unwrap()
+}
+
+/// An index of [`LOCKS`] as programs have it, and a mode that the lock has.
+fn lock_and_mode(lock: usize) -> impl Strategy<Value = (u8, Mode)> {
+    let modes = Mode::ALL.into_iter().filter(|mode| LOCKS[lock].has(*mode));
+    let lock = u8::try_from(lock).unwrap();
+    select(modes.collect::<Vec<_>>()).prop_map(move |mode| (lock, mode))
+}
+
+fn acquire(lock: usize) -> impl Strategy<Value = Step> {
+    lock_and_mode(lock).prop_map(|(lock, mode)| Step::Acquire { lock, mode })
+}
+
+/// A step that only resources have.
+fn on_resource() -> impl Strategy<Value = Step> {
+    let combined = [Mode::Exclusive, Mode::Shared, Mode::SharedWaitForExclusive];
+    let lock = || select(vec![3_u8, 5]);
+    prop_oneof![
+        (lock(), select(combined.to_vec()))
+            .prop_map(|(lock, mode)| Step::EnterAcquire { lock, mode }),
+        lock().prop_map(|lock| Step::ReleaseLeave { lock }),
+        lock().prop_map(|lock| Step::Convert { lock }),
+        lock().prop_map(|lock| Step::Reinitialize { lock }),
+        lock().prop_map(|lock| Step::HandOver { lock }),
+        (lock(), 0_u8..2, 0_u8..16).prop_map(|(lock, lane, to)| Step::ReleaseFor {
+            lock,
+            lane,
+            to
+        }),
+        (lock(), 0_u8..16).prop_map(|(lock, to)| Step::AcquiredExclusive { lock, to }),
+        (lock(), 0_u8..16).prop_map(|(lock, to)| Step::AcquiredShared { lock, to }),
+        (lock(), 1_u8..16).prop_map(|(lock, to)| Step::ExclusiveWaiters { lock, to }),
+        (lock(), 1_u8..16).prop_map(|(lock, to)| Step::SharedWaiters { lock, to }),
     ]
 }
 
 /// A step that begins a block, whose length is not known yet.
 fn block() -> impl Strategy<Value = Step> {
-    let attempt = |lock, to, milliseconds| Step::Try {
+    let attempt = |(lock, mode), to, milliseconds| Step::Try {
         lock,
+        mode,
         to,
         milliseconds,
         length: 0,
     };
+    // A push lock cannot be tried.
+    let tried = select(vec![0, 1, 3, 5]).prop_flat_map(lock_and_mode);
     prop_oneof![
-        (0_u8..2, 0_u8..16).prop_map(move |(lock, to)| attempt(lock, to, 0)),
-        (0_u8..16, 0_u32..=10_000).prop_map(move |(to, time)| attempt(2, to, time)),
+        (tried, 0_u8..16).prop_map(move |(lock, to)| attempt(lock, to, 0)),
+        (0_u8..16, 0_u32..=10_000).prop_map(move |(to, time)| attempt(
+            (2, Mode::Exclusive),
+            to,
+            time
+        )),
         (1_u32..=10_000).prop_map(|count| Step::Repeat { count, length: 0 }),
     ]
 }
@@ -107,7 +163,8 @@ fn prologue() -> Vec<Step> {
             },
         ]
     };
-    let locks = (0..3).map(|lock| Step::Acquire { lock });
+    let mode = Mode::Exclusive;
+    let locks = (0..locks()).map(|lock| Step::Acquire { lock, mode });
     [each(0), each(1)]
         .concat()
         .into_iter()
@@ -153,6 +210,7 @@ fn formula() -> impl Strategy<Value = Formula> {
     let leaf = prop_oneof![
         Just(Formula::True),
         Just(Formula::False),
+        Just(Formula::Deadlock),
         (0..VALUES.len(), constant()).prop_map(|(observed, value)| Formula::Equal {
             observed,
             name: VALUES[observed].0.to_owned(),
@@ -173,7 +231,7 @@ fn formula() -> impl Strategy<Value = Formula> {
 /// Numbers the values of a formula by first mention.
 fn number(formula: &mut Formula, list: &mut Vec<Observed>) {
     match formula {
-        Formula::True | Formula::False => {}
+        Formula::True | Formula::False | Formula::Deadlock => {}
         Formula::Equal { observed, .. } => {
             let value = VALUES[*observed].1;
             *observed = list
@@ -222,7 +280,7 @@ pub(crate) fn test() -> impl Strategy<Value = Test> {
         [steps(40), steps(40)],
         [steps(16), steps(7)],
         [constant(), constant()],
-        any::<[bool; 8]>(),
+        any::<[bool; 9]>(),
         expectation(),
         proptest::collection::vec(0..VALUES.len(), 0..4),
         r#"[a-zA-Z0-9 "\\.é(*#)]{0,30}"#,
@@ -271,12 +329,13 @@ pub(crate) fn test() -> impl Strategy<Value = Test> {
                     observed,
                     lanes: vec![[prologue(), a].concat(), [prologue(), b].concat()],
                     bodies: vec![first(first_body), [prologue(), second_body].concat()],
-                    locks: vec![LockKind::FastMutex, LockKind::GuardedMutex, LockKind::Mutex],
+                    locks: LOCKS.to_vec(),
                     raw: match (bits[6], bits[7]) {
                         (first, true) => vec![first, true],
                         (true, false) => vec![true],
                         (false, false) => vec![],
                     },
+                    flags: if bits[8] { flags::MAY_DEADLOCK } else { 0 },
                 };
                 let words = |words: &[&str]| words.iter().map(|&w| w.to_owned()).collect();
                 let names = Names {
@@ -284,7 +343,7 @@ pub(crate) fn test() -> impl Strategy<Value = Test> {
                     variables: words(&["x", "y_2"]),
                     events: words(&["go", "E"]),
                     apcs: words(&["n", "apc-2"]),
-                    locks: words(&["f", "g", "k"]),
+                    locks: words(&["f", "g", "k", "r-e_s", "p", "q"]),
                 };
                 let mut test = Test::from_program("made-up", program, names, expectation);
                 test.description = description;
