@@ -103,13 +103,7 @@ impl Writer {
 
     fn done(&mut self, state: &State, program: &Program<'_>, lane: usize, at: (Place, usize)) {
         let (place, step) = at;
-        let register = |register: u8| match place {
-            Place::Lane(lane) => state.lanes()[usize::from(lane)].register(register.into()),
-            Place::Body(apc) => {
-                let cursor = state.bodies()[usize::from(apc)].cursor();
-                cursor.register(register.into())
-            }
-        };
+        let register = |register: u8| state.register(place, register.into());
         let value = program
             .step(place, step)
             .and_then(result)
@@ -177,9 +171,9 @@ impl Writer {
             | Event::Expire { .. } => {}
         }
         // The waits that this event has ended, also those of other lanes.
-        for (lane, cursor) in before.lanes().iter().enumerate() {
+        for (lane, at) in before.lanes().iter().enumerate() {
             if in_wait(before, lane) && !in_wait(after, lane) {
-                self.done(after, program, lane, (of_lane(lane), cursor.next()));
+                self.done(after, program, lane, (of_lane(lane), at.next()));
             }
         }
     }

@@ -5,13 +5,15 @@ use apclab_protocol::program::{Apc, ApcKind as Kind, Place, Program};
 use apclab_protocol::step::Step;
 
 use super::cursor::Cursor;
-use super::{State, thread};
+use super::data::Change;
+use super::turn::Turn;
+use super::{index8, thread};
 use crate::kernel::{ApcId, ApcKind, BugCheck};
 
-/// An APC of the program.
+/// An APC in the lane that it is queued to.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Body {
-    ran: u32,
+pub(super) struct Body {
+    pub(super) apc: ApcId,
     /// Whether its routine has begun and not returned.
     pub(super) begun: bool,
     pub(super) cursor: Cursor,
@@ -20,22 +22,10 @@ pub struct Body {
 impl Body {
     pub(super) fn new(program: &Program<'_>, apc: u8) -> Self {
         Self {
-            ran: 0,
+            apc: ApcId(apc.into()),
             begun: false,
             cursor: Cursor::new(program, Place::Body(apc)),
         }
-    }
-
-    /// How often its routine has begun: the kernel routine of a special APC, the normal routine
-    /// of a normal one.
-    pub fn ran(&self) -> u32 {
-        self.ran
-    }
-
-    /// Where it is in the steps of its body, and its registers, which it keeps from one run to
-    /// the next.
-    pub fn cursor(&self) -> &Cursor {
-        &self.cursor
     }
 }
 
@@ -85,11 +75,11 @@ pub(super) fn apart(program: &Program<'_>) -> u32 {
     })
 }
 
-impl State {
+impl Turn<'_> {
     /// Takes the APC off the queue of the lane. Unless somebody could tell, its routine begins at
     /// once.
-    pub(super) fn deliver(&mut self, program: &Program<'_>, lane: usize) -> Result<(), BugCheck> {
-        let t = thread(lane);
+    pub(super) fn deliver(&mut self) -> Result<(), BugCheck> {
+        let t = thread(self.lane);
         let delivery = self.kernel.begin_delivery(t);
         let (apc, kind) = delivery.expect("a delivery is enabled when an APC is deliverable");
         if kind == ApcKind::Normal {
@@ -98,36 +88,27 @@ impl State {
         if self.apart(apc) {
             return Ok(());
         }
-        self.begin_routine(program, lane)
+        self.begin_routine()
     }
 
     /// The routine of the innermost APC begins, and returns at once when it has no body.
-    pub(super) fn begin_routine(
-        &mut self,
-        program: &Program<'_>,
-        lane: usize,
-    ) -> Result<(), BugCheck> {
-        let (apc, _) = self.kernel.running(thread(lane)).expect("an APC runs");
-        let body = &mut self.bodies[apc.0 as usize];
-        body.ran += 1;
-        body.begun = true;
-        if program.len(place(apc)) == 0 {
-            return self.end_routine(program, lane);
+    pub(super) fn begin_routine(&mut self) -> Result<(), BugCheck> {
+        let (apc, _) = self.kernel.running(thread(self.lane)).expect("an APC runs");
+        self.changes.push(Change::Ran(index8(apc.0 as usize)));
+        self.at.body_mut(apc).begun = true;
+        if self.program.len(place(apc)) == 0 {
+            return self.end_routine();
         }
         Ok(())
     }
 
     /// The routine of the innermost APC returns.
-    pub(super) fn end_routine(
-        &mut self,
-        program: &Program<'_>,
-        lane: usize,
-    ) -> Result<(), BugCheck> {
-        let t = thread(lane);
+    pub(super) fn end_routine(&mut self) -> Result<(), BugCheck> {
+        let t = thread(self.lane);
         let (apc, kind) = self.kernel.running(t).expect("an APC runs");
-        let body = &mut self.bodies[apc.0 as usize];
+        let body = self.at.body_mut(apc);
         body.begun = false;
-        body.cursor.restart(program, place(apc));
+        body.cursor.restart(self.program, place(apc));
         match kind {
             ApcKind::Special => self.kernel.kernel_routine_returned(t).map(drop),
             ApcKind::Normal => self.kernel.normal_routine_returned(t),
@@ -136,17 +117,13 @@ impl State {
 
     /// After a step of a body: the last one and the return are one event, unless the body
     /// interrupts a wait, which others can find missing until the return.
-    pub(super) fn end_routine_unseen(
-        &mut self,
-        program: &Program<'_>,
-        lane: usize,
-        apc: ApcId,
-    ) -> Result<(), BugCheck> {
-        let at_end = self.bodies[apc.0 as usize].cursor.next() == program.len(place(apc));
-        let unseen = !self.apart(apc) && !self.kernel.interrupts_wait(thread(lane));
+    pub(super) fn end_routine_unseen(&mut self, apc: ApcId) -> Result<(), BugCheck> {
+        let t = thread(self.lane);
+        let at_end = self.at.body(apc).cursor.next() == self.program.len(place(apc));
+        let unseen = !self.apart(apc) && !self.kernel.interrupts_wait(t);
         // A step that forces another APC is followed by that APC first.
-        if at_end && unseen && !self.kernel.forced(thread(lane)) {
-            return self.end_routine(program, lane);
+        if at_end && unseen && !self.kernel.forced(t) {
+            return self.end_routine();
         }
         Ok(())
     }

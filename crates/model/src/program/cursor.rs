@@ -1,19 +1,17 @@
-//! Where a lane or the body of an APC is in its steps, and its registers.
+//! Where a lane or the body of an APC is in its steps.
 
-use apclab_protocol::program::{Observed, Place, Program};
-use apclab_protocol::step::{Register, Step};
+use apclab_protocol::program::{Place, Program};
+use apclab_protocol::step::Step;
 
-/// The place of a lane or a body in its steps, with its registers.
+/// The place of a lane or a body in its steps.
 ///
 /// The steps that only steer (the begin of a `repeat`, the end of a block) are never where it
 /// stands: they show nowhere, and belong to the step before them.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Cursor {
+pub(super) struct Cursor {
     next: u32,
     /// The open blocks, the innermost last.
     blocks: Vec<Block>,
-    /// As many as the program names.
-    registers: Box<[i64]>,
 }
 
 /// An open block.
@@ -27,43 +25,20 @@ struct Block {
 
 impl Cursor {
     pub(super) fn new(program: &Program<'_>, place: Place) -> Self {
-        let named = program
-            .steps(place)
-            .flat_map(|step| written(step).into_iter().chain(read(step)));
-        let observed = (0..program.observed_len()).filter_map(|index| program.observed(index));
-        let observed = observed.filter_map(|observed| match observed {
-            Observed::Register { lane, register } if place == Place::Lane(lane) => Some(register),
-            Observed::ApcRegister { apc, register } if place == Place::Body(apc) => Some(register),
-            _ => None,
-        });
-        let count = named
-            .chain(observed)
-            .map(|register| usize::from(register) + 1)
-            .max();
         let mut cursor = Self {
             next: 0,
             blocks: Vec::new(),
-            registers: vec![0; count.unwrap_or(0)].into(),
         };
         cursor.settle(program, place);
         cursor
     }
 
     /// The index of the step that is executed next; the number of steps at the end.
-    pub fn next(&self) -> usize {
+    pub(super) fn next(&self) -> usize {
         self.next as usize
     }
 
-    /// The value of a register; 0 for one that the program does not name.
-    pub fn register(&self, register: usize) -> i64 {
-        self.registers.get(register).copied().unwrap_or(0)
-    }
-
-    pub(super) fn put(&mut self, register: Register, value: i64) {
-        self.registers[usize::from(register)] = value;
-    }
-
-    /// Goes back to the first step. The registers keep their values.
+    /// Goes back to the first step.
     pub(super) fn restart(&mut self, program: &Program<'_>, place: Place) {
         self.next = 0;
         self.blocks.clear();
@@ -116,28 +91,5 @@ impl Cursor {
                 _ => break,
             }
         }
-    }
-}
-
-/// The register that a step writes.
-pub(super) fn written(step: Step) -> Option<Register> {
-    match step {
-        Step::ApcsDisabled { to }
-        | Step::AllApcsDisabled { to }
-        | Step::Irql { to }
-        | Step::Ran { to, .. }
-        | Step::WaitFor { to, .. }
-        | Step::Try { to, .. }
-        | Step::Load { to, .. } => Some(to),
-        Step::Queue { to, .. } => to,
-        _ => None,
-    }
-}
-
-/// The register that a step reads.
-fn read(step: Step) -> Option<Register> {
-    match step {
-        Step::Store { from, .. } => from,
-        _ => None,
     }
 }

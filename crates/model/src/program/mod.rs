@@ -17,18 +17,22 @@
 
 mod body;
 mod cursor;
+mod data;
+mod lane;
 mod locks;
 mod state;
 mod step;
+mod turn;
 
 use apclab_protocol::program::{Place, Program};
-use apclab_protocol::step::Step;
 
-pub use body::Body;
-pub use cursor::Cursor;
+use body::Body;
+use cursor::Cursor;
+pub use lane::Lane;
 pub use state::State;
+use turn::{Turn, grant_waits};
 
-use crate::kernel::{ApcId, BugCheck, ThreadId};
+use crate::kernel::{BugCheck, ThreadId};
 
 /// Something that may happen next.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -74,6 +78,21 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The lane whose event it is; `None` for a barrier, which is one of all lanes.
+    pub fn lane(self) -> Option<usize> {
+        match self {
+            Self::Barrier => None,
+            Self::Step { lane, .. }
+            | Self::Deliver { lane }
+            | Self::Routine { lane }
+            | Self::Return { lane }
+            | Self::Grant { lane }
+            | Self::Expire { lane } => Some(lane),
+        }
+    }
+}
+
 fn thread(lane: usize) -> ThreadId {
     ThreadId(number(lane))
 }
@@ -95,26 +114,8 @@ fn number(index: usize) -> u32 {
 pub fn enabled(state: &State, program: &Program<'_>) -> Vec<Event> {
     let mut events = Vec::new();
     let mut at_barrier = 0;
-    for lane in 0..state.lanes.len() {
-        match state.next_step(program, lane) {
-            Some((_, Step::Barrier)) => at_barrier += 1,
-            Some((_, step)) => {
-                let choices = 0..state.choices(program, lane, step);
-                events.extend(choices.map(|choice| Event::Step { lane, choice }));
-            }
-            None => {}
-        }
-        events.extend(state.next_of_apc(program, lane));
-        let t = thread(lane);
-        if state.kernel.deliverable(t).is_some() {
-            events.push(Event::Deliver { lane });
-        }
-        if state.kernel.lock_available(t) {
-            events.push(Event::Grant { lane });
-        }
-        if state.expirable(program, lane) {
-            events.push(Event::Expire { lane });
-        }
+    for (lane, at) in state.lanes.iter().enumerate() {
+        at_barrier += usize::from(at.enabled(&state.kernel, program, lane, &mut events));
     }
     if at_barrier == state.lanes.len() {
         events.push(Event::Barrier);
@@ -134,47 +135,41 @@ pub fn enabled(state: &State, program: &Program<'_>) -> Vec<Event> {
 /// When the event is not one of [`enabled`].
 pub fn apply(state: &State, program: &Program<'_>, event: Event) -> Result<State, BugCheck> {
     let mut next = state.clone();
-    match event {
-        Event::Step { lane, choice } => {
-            let (place, step) = state
-                .next_step(program, lane)
-                .expect("the lane is free to step");
-            next.step(program, lane, place, step, choice)?;
-            if let Place::Body(apc) = place {
-                next.end_routine_unseen(program, lane, ApcId(apc.into()))?;
-            }
-        }
-        Event::Barrier => {
-            for (lane, cursor) in next.lanes.iter_mut().enumerate() {
-                cursor.advance(program, place_of(lane));
-            }
-        }
-        Event::Deliver { lane } => next.deliver(program, lane)?,
-        Event::Routine { lane } => next.begin_routine(program, lane)?,
-        Event::Return { lane } => next.end_routine(program, lane)?,
-        Event::Grant { lane } => {
-            let given = next.kernel.give_lock(thread(lane));
-            assert!(given, "a grant is enabled when the lock is available");
-        }
-        Event::Expire { lane } => {
-            let expired = next.kernel.expire(thread(lane));
-            assert!(expired, "a wait that may expire does");
-            next.wait_ended(program, lane, false);
-        }
-    }
-    next.grant_waits(program);
+    next.happen(program, event)?;
     Ok(next)
+}
+
+impl State {
+    fn happen(&mut self, program: &Program<'_>, event: Event) -> Result<(), BugCheck> {
+        let mut changes = Vec::new();
+        let (apart, lanes) = (self.apart, self.lanes.len());
+        for lane in event.lane().map_or(0..lanes, |lane| lane..lane + 1) {
+            let mut turn = Turn {
+                program,
+                lane,
+                kernel: &mut self.kernel,
+                at: &mut self.lanes[lane],
+                apart,
+                changes: &mut changes,
+            };
+            turn.take(event)?;
+        }
+        for lane in grant_waits(&mut self.kernel, lanes) {
+            self.lanes[lane].wait_ended(program, lane, true, &mut changes);
+        }
+        for change in changes {
+            self.data.change(change);
+        }
+        Ok(())
+    }
 }
 
 /// Whether the iteration is over: all lanes are parked and no APC is queued or runs (docs/model.md,
 /// decision 5). When this is false and nothing is enabled, the test is deadlocked: on a target
 /// it runs into the deadline of its waits.
 pub fn is_final(state: &State, program: &Program<'_>) -> bool {
-    let parked = |(lane, at): (usize, &Cursor)| {
-        at.next() == program.len(place_of(lane)) && state.kernel.running(thread(lane)).is_none()
-    };
-    let queued = |apc: usize| state.kernel.inserted(ApcId(number(apc)));
-    state.lanes.iter().enumerate().all(parked) && !(0..state.bodies.len()).any(queued)
+    let mut lanes = state.lanes.iter().enumerate();
+    lanes.all(|(lane, at)| at.parked(&state.kernel, program, lane))
 }
 
 #[cfg(test)]

@@ -3,9 +3,13 @@
 use apclab_protocol::program::{Place, Program};
 use apclab_protocol::step::{Register, Step};
 
+use super::data::Change;
 use super::locks::{Lock, lock};
-use super::{State, place_of, thread};
-use crate::kernel::{APC_LEVEL, Acquired, Answer, ApcId, BugCheck, ObjectId, PASSIVE_LEVEL};
+use super::turn::Turn;
+use super::{Lane, place_of, thread};
+use crate::kernel::{
+    APC_LEVEL, Acquired, Answer, ApcId, BugCheck, Kernel, ObjectId, PASSIVE_LEVEL,
+};
 
 /// What comes of a step for the one that executes it.
 enum Effect {
@@ -13,6 +17,8 @@ enum Effect {
     Done,
     /// It goes on with a value in a register.
     Write(Register, i64),
+    /// It goes on, and the values change.
+    Change(Change),
     /// It goes into the block or past it.
     Tried {
         to: Register,
@@ -23,95 +29,38 @@ enum Effect {
     Waits,
 }
 
-impl State {
-    /// In how many ways a step of the lane may go.
-    pub(super) fn choices(&self, program: &Program<'_>, lane: usize, step: Step) -> usize {
-        let takers = match step {
-            // Above APC_LEVEL the predicate is a bug check, which is one way to go.
-            Step::ApcsDisabled { .. } => match self.kernel.apcs_disabled(thread(lane)) {
-                Ok(Answer::Either) => return 2,
-                Ok(Answer::Is(_)) | Err(_) => return 1,
-            },
-            Step::Set { event } => self.kernel.event_takers(ObjectId(event.into())),
-            Step::Release { lock: index } => match lock(program, index) {
-                // The last release, after which somebody else may have it.
-                Lock::Mutex(mutex) if self.kernel.mutex_state(mutex) == 0 => {
-                    self.kernel.mutex_takers(mutex)
-                }
-                _ => return 1,
-            },
+/// In how many ways a step of the lane may go.
+pub(super) fn choices(kernel: &Kernel, program: &Program<'_>, lane: usize, step: Step) -> usize {
+    let takers = match step {
+        // Above APC_LEVEL the predicate is a bug check, which is one way to go.
+        Step::ApcsDisabled { .. } => match kernel.apcs_disabled(thread(lane)) {
+            Ok(Answer::Either) => return 2,
+            Ok(Answer::Is(_)) | Err(_) => return 1,
+        },
+        Step::Set { event } => kernel.event_takers(ObjectId(event.into())),
+        Step::Release { lock: index } => match lock(program, index) {
+            // The last release, after which somebody else may have it.
+            Lock::Mutex(mutex) if kernel.mutex_state(mutex) == 0 => kernel.mutex_takers(mutex),
             _ => return 1,
-        };
-        takers.len().max(1)
-    }
+        },
+        _ => return 1,
+    };
+    takers.len().max(1)
+}
 
+impl Turn<'_> {
     /// Executes a step of the lane, or of the APC's body that runs in it. `choice` is as in
     /// [`super::Event::Step`].
-    pub(super) fn step(
-        &mut self,
-        program: &Program<'_>,
-        lane: usize,
-        place: Place,
-        step: Step,
-        choice: usize,
-    ) -> Result<(), BugCheck> {
-        let effect = self.execute(program, lane, place, step, choice)?;
-        self.take_effect(program, place, &effect);
+    pub(super) fn step(&mut self, place: Place, step: Step, choice: usize) -> Result<(), BugCheck> {
+        let effect = self.execute(place, step, choice)?;
+        self.at
+            .take_effect(self.program, place, &effect, self.changes);
         Ok(())
     }
 
-    /// The wait of the lane is over: with what it waited for, or because its time has passed.
-    pub(super) fn wait_ended(&mut self, program: &Program<'_>, lane: usize, granted: bool) {
-        let place = place_of(lane);
-        let effect = match program.step(place, self.lanes[lane].next()) {
-            Some(Step::WaitFor { to, .. }) => Effect::Write(to, granted.into()),
-            Some(Step::Try { to, length, .. }) => Effect::Tried {
-                to,
-                acquired: granted,
-                length,
-            },
-            _ => Effect::Done,
-        };
-        self.take_effect(program, place, &effect);
-    }
-
-    fn take_effect(&mut self, program: &Program<'_>, place: Place, effect: &Effect) {
-        let cursor = match place {
-            Place::Lane(lane) => &mut self.lanes[usize::from(lane)],
-            Place::Body(apc) => &mut self.bodies[usize::from(apc)].cursor,
-        };
-        match *effect {
-            Effect::Done => cursor.advance(program, place),
-            Effect::Write(register, value) => {
-                cursor.put(register, value);
-                cursor.advance(program, place);
-            }
-            Effect::Tried {
-                to,
-                acquired,
-                length,
-            } => {
-                cursor.put(to, acquired.into());
-                if acquired {
-                    cursor.enter_block(program, place);
-                } else {
-                    cursor.skip_block(program, place, length);
-                }
-            }
-            Effect::Waits => {}
-        }
-    }
-
-    fn execute(
-        &mut self,
-        program: &Program<'_>,
-        lane: usize,
-        place: Place,
-        step: Step,
-        choice: usize,
-    ) -> Result<Effect, BugCheck> {
-        let t = thread(lane);
-        let kernel = &mut self.kernel;
+    fn execute(&mut self, place: Place, step: Step, choice: usize) -> Result<Effect, BugCheck> {
+        let (t, program) = (thread(self.lane), self.program);
+        let kernel = &mut *self.kernel;
         match step {
             Step::EnterCritical => kernel.enter_critical(t)?,
             Step::LeaveCritical => kernel.leave_critical(t)?,
@@ -140,7 +89,7 @@ impl State {
                 }
             }
             Step::Ran { apc, to } => {
-                return Ok(Effect::Write(to, self.ran(apc.into()).into()));
+                return Ok(Effect::Change(Change::Count(place, to, apc)));
             }
             Step::Set { event } => {
                 kernel.set_event_choosing(ObjectId(event.into()), choice);
@@ -209,16 +158,61 @@ impl State {
                 from,
                 constant,
             } => {
-                let from = from.map_or(0, |from| self.cursor(place).register(from.into()));
-                self.variables[usize::from(variable)] = from.wrapping_add(constant);
+                let from = from.map(|from| (place, from));
+                return Ok(Effect::Change(Change::Store(variable, from, constant)));
             }
             Step::Load { variable, to } => {
-                return Ok(Effect::Write(to, self.variables[usize::from(variable)]));
+                return Ok(Effect::Change(Change::Load(place, to, variable)));
             }
             Step::Barrier | Step::Repeat { .. } | Step::End => {
                 unreachable!("a barrier is an event of all lanes, and a cursor steers by itself")
             }
         }
         Ok(Effect::Done)
+    }
+}
+
+impl Lane {
+    /// The wait of the lane is over: with what it waited for, or because its time has passed.
+    pub(crate) fn wait_ended(
+        &mut self,
+        program: &Program<'_>,
+        lane: usize,
+        granted: bool,
+        changes: &mut Vec<Change>,
+    ) {
+        let place = place_of(lane);
+        let effect = match program.step(place, self.next()) {
+            Some(Step::WaitFor { to, .. }) => Effect::Write(to, granted.into()),
+            Some(Step::Try { to, length, .. }) => Effect::Tried {
+                to,
+                acquired: granted,
+                length,
+            },
+            _ => Effect::Done,
+        };
+        self.take_effect(program, place, &effect, changes);
+    }
+
+    fn take_effect(
+        &mut self,
+        program: &Program<'_>,
+        place: Place,
+        effect: &Effect,
+        changes: &mut Vec<Change>,
+    ) {
+        let cursor = self.cursor_mut(place);
+        match *effect {
+            Effect::Done | Effect::Write(..) | Effect::Change(_) => cursor.advance(program, place),
+            Effect::Tried { acquired: true, .. } => cursor.enter_block(program, place),
+            Effect::Tried { length, .. } => cursor.skip_block(program, place, length),
+            Effect::Waits => {}
+        }
+        changes.extend(match *effect {
+            Effect::Write(to, value) => Some(Change::Put(place, to, value)),
+            Effect::Tried { to, acquired, .. } => Some(Change::Put(place, to, acquired.into())),
+            Effect::Change(change) => Some(change),
+            Effect::Done | Effect::Waits => None,
+        });
     }
 }

@@ -10,6 +10,7 @@ use apclab_protocol::program::{
 use super::*;
 use crate::explore::{Limits, Outcomes, explore};
 use crate::kernel::{Baseline, Profile};
+use apclab_protocol::step::Step;
 
 mod bodies;
 mod facts;
@@ -25,7 +26,7 @@ fn program(
     lanes: &[Vec<Step>],
 ) -> ProgramBuf {
     let registers = |(lane, steps): (usize, &Vec<Step>)| {
-        let written: BTreeSet<_> = steps.iter().copied().filter_map(cursor::written).collect();
+        let written: BTreeSet<_> = steps.iter().copied().filter_map(data::written).collect();
         let lane = u8::try_from(lane).expect("there are few lanes");
         written
             .into_iter()

@@ -9,7 +9,7 @@ const BOTH: [Profile; 2] = [Profile::Documented, Profile::Nt52];
 /// A program whose APCs have bodies; the registers that bodies write are observed first.
 pub(super) fn with_bodies(bodies: &[Vec<Step>], test: ProgramBuf) -> ProgramBuf {
     let registers = |(apc, steps): (usize, &Vec<Step>)| {
-        let written: BTreeSet<_> = steps.iter().copied().filter_map(cursor::written).collect();
+        let written: BTreeSet<_> = steps.iter().copied().filter_map(data::written).collect();
         let apc = u8::try_from(apc).expect("there are few APCs");
         let observe = move |register| Observed::ApcRegister { apc, register };
         written.into_iter().map(observe)
@@ -169,7 +169,7 @@ fn a_waiter_misses_a_set_that_is_taken_back_while_a_body_runs_in_its_wait() {
     for event in [step(1), step(1), step(1)] {
         state = apply(&state, &parsed, event).unwrap();
     }
-    assert_eq!(state.lanes()[1].register(0), 1);
+    assert_eq!(state.register(Place::Lane(1), 0), 1);
     assert_eq!(
         enabled(&state, &parsed),
         [Event::Return { lane: 0 }, step(1)]

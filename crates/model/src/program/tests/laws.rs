@@ -254,7 +254,7 @@ proptest! {
             for (lane, steps) in test.lanes.iter().enumerate() {
                 for step in steps {
                     if let Step::Queue { apc, to: Some(to) } = *step {
-                        inserted[usize::from(apc)] += state.lanes()[lane].register(to.into());
+                        inserted[usize::from(apc)] += state.register(place_of(lane), to.into());
                     }
                 }
             }

@@ -1,0 +1,59 @@
+//! One event of one lane.
+
+use apclab_protocol::program::{Place, Program};
+
+use super::data::Change;
+use super::{Event, Lane, place_of, thread};
+use crate::kernel::{ApcId, BugCheck, Kernel};
+
+/// What an event of a lane may look at and change: the machine and the lane itself. Of the values it
+/// only says what becomes of them.
+pub(crate) struct Turn<'a> {
+    pub(crate) program: &'a Program<'a>,
+    pub(crate) lane: usize,
+    pub(crate) kernel: &'a mut Kernel,
+    pub(crate) at: &'a mut Lane,
+    /// As in [`super::State`].
+    pub(crate) apart: u32,
+    pub(crate) changes: &'a mut Vec<Change>,
+}
+
+impl Turn<'_> {
+    /// The event happens, which is one of [`Lane::enabled`].
+    pub(crate) fn take(&mut self, event: Event) -> Result<(), BugCheck> {
+        let t = thread(self.lane);
+        match event {
+            Event::Step { choice, .. } => {
+                let next = self.at.next_step(self.kernel, self.program, self.lane);
+                let (place, step) = next.expect("the lane is free to step");
+                self.step(place, step, choice)?;
+                if let Place::Body(apc) = place {
+                    self.end_routine_unseen(ApcId(apc.into()))?;
+                }
+            }
+            Event::Barrier => self.at.cursor.advance(self.program, place_of(self.lane)),
+            Event::Deliver { .. } => self.deliver()?,
+            Event::Routine { .. } => self.begin_routine()?,
+            Event::Return { .. } => self.end_routine()?,
+            Event::Grant { .. } => {
+                let given = self.kernel.give_lock(t);
+                assert!(given, "a grant is enabled when the lock is available");
+            }
+            Event::Expire { .. } => {
+                let expired = self.kernel.expire(t);
+                assert!(expired, "a wait that may expire does");
+                self.at
+                    .wait_ended(self.program, self.lane, false, self.changes);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Ends the waits that are over, and gives their lanes in order: each goes on at once.
+pub(crate) fn grant_waits(kernel: &mut Kernel, lanes: usize) -> impl Iterator<Item = usize> {
+    (0..lanes).filter(move |&lane| {
+        let t = thread(lane);
+        kernel.satisfied(t) && kernel.grant(t).is_some()
+    })
+}
