@@ -43,11 +43,14 @@ pub(super) enum Claim {
     },
 }
 
-/// A lock, whatever its kind.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum LockId {
+/// A lock that is no dispatcher object, whatever its kind.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum LockId {
+    /// A fast or guarded mutex.
     FastMutex(FastMutexId),
+    /// An executive resource.
     Resource(ResourceId),
+    /// A push lock.
     PushLock(PushLockId),
 }
 

@@ -6,6 +6,7 @@
 //! chooses: the machine is a relation, not a function.
 
 mod apc;
+mod blocked;
 mod bugcheck;
 mod delivery;
 mod fast_mutex;
@@ -23,11 +24,12 @@ mod thread;
 mod wait;
 
 pub use apc::ApcKind;
+pub use blocked::{LockHolder, LockWait, ObjectWait};
 pub use bugcheck::BugCheck;
 pub use delivery::Next;
 pub use fast_mutex::FastMutexKind;
 pub use irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-pub use lock::Acquired;
+pub use lock::{Acquired, LockId};
 pub use mutant::Mutant;
 pub use object::EventKind;
 pub use predicate::Answer;

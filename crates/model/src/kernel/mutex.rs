@@ -174,7 +174,8 @@ impl Kernel {
         }
     }
 
-    pub(super) fn is_mutex(&self, o: ObjectId) -> bool {
+    /// Whether the object is a KMUTEX.
+    pub fn is_mutex(&self, o: ObjectId) -> bool {
         matches!(self.objects.get(o.0), Object::Mutex(_))
     }
 

@@ -126,6 +126,12 @@ impl Kernel {
         Ok(())
     }
 
+    /// The thread that holds the push lock exclusively, and those that share it.
+    pub(super) fn push_lock_holders(&self, l: PushLockId) -> (Option<ThreadId>, &[ThreadId]) {
+        let lock = self.push_locks.get(l.0);
+        (lock.exclusive, &lock.shared)
+    }
+
     /// How the thread holds the push lock.
     pub fn push_lock_held(&self, t: ThreadId, l: PushLockId) -> Option<PushLockMode> {
         let lock = self.push_locks.get(l.0);

@@ -8,6 +8,7 @@
 mod order;
 mod owner;
 
+use super::blocked::LockHolder;
 use super::bugcheck::RESOURCE_NOT_OWNED;
 use super::lock::{Acquired, Claim, LockId};
 use super::{APC_LEVEL, BugCheck, Kernel, ResourceId, ThreadId};
@@ -240,6 +241,19 @@ impl Kernel {
     /// `ExGetSharedWaiterCount`: how many threads wait for shared. An estimate on a target.
     pub fn shared_waiters(&self, r: ResourceId) -> u32 {
         self.count_claims(LockId::Resource(r), false)
+    }
+
+    /// Everybody who holds the resource.
+    pub(super) fn resource_holders(&self, r: ResourceId) -> Vec<LockHolder> {
+        let resource = self.resources.get(r.0);
+        let holder = |hold: &Hold, exclusive| LockHolder {
+            owner: hold.owner,
+            exclusive,
+            count: hold.count,
+        };
+        let exclusive = resource.exclusive.iter().map(|hold| holder(hold, true));
+        let shared = resource.shared.iter().map(|hold| holder(hold, false));
+        exclusive.chain(shared).collect()
     }
 
     /// Whether the thread owns a resource.
