@@ -11,7 +11,7 @@ use apclab_protocol::status::{
     INSUFFICIENT_RESOURCES, INVALID_PARAMETER, MALFORMED_PROGRAM, NO_APC_ROUTINES, NtStatus,
     OUTPUT_TOO_SHORT, REFUSED, SUCCESS, UNKNOWN_CODE,
 };
-use apclab_protocol::verify::{Reason, Refusal, Verified, verify};
+use apclab_protocol::verify::{Machine, Reason, Refusal, Verified, verify};
 
 use crate::device::Device;
 use crate::nt::memory::Shared;
@@ -123,12 +123,12 @@ enum Judged {
     Refused(Refusal),
 }
 
-fn judge(bytes: &[u8], apc_routines: bool) -> Result<Judged, NtStatus> {
+fn judge(bytes: &[u8], machine: Machine) -> Result<Judged, NtStatus> {
     let program = match Program::parse(bytes) {
         Ok(program) => program,
         Err(malformed) => return Ok(Judged::Malformed(malformed)),
     };
-    match verify(&program, apc_routines) {
+    match verify(&program, machine) {
         Ok(verified) => accepted(&program, verified),
         Err(refusal) => Ok(Judged::Refused(refusal)),
     }
@@ -154,7 +154,7 @@ fn load(
         let (header, program) = Header::split(input)?;
         Ok((
             header.session,
-            judge(program, device.routines.apc.is_some())?,
+            judge(program, device.routines.machine())?,
         ))
     })?;
     let asker = Asker::of(request, session)?;

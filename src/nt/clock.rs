@@ -44,9 +44,14 @@ impl Ticks {
         self.0
     }
 
+    /// Ticks since this reading.
+    pub(crate) fn elapsed(self) -> u64 {
+        Self::now().0.saturating_sub(self.0)
+    }
+
     /// Time since this reading in units of 100 ns, with so many ticks in a second.
     pub(crate) fn elapsed_100ns(self, frequency: u64) -> u64 {
-        let ticks = u128::from(Self::now().0.saturating_sub(self.0));
+        let ticks = u128::from(self.elapsed());
         u64::try_from(ticks * 10_000_000 / u128::from(frequency.max(1))).unwrap_or(u64::MAX)
     }
 }

@@ -1,11 +1,12 @@
 //! Routines that are exported but undocumented, looked up at run time.
 //!
 //! Without them the driver loads, says so in the reply to QUERY, and refuses programs that queue
-//! APCs. The signatures are those of every NT kernel since 5.0 (docs/semantics.md, section 2).
+//! APCs, or that may deadlock. The signatures are those of every NT kernel since 5.0 (docs/semantics.md, section 2).
 
 use core::ffi::c_void;
 
-use apclab_protocol::message::routines;
+use apclab_protocol::message::{self, routines};
+use apclab_protocol::verify::Machine;
 use wdk_sys::{
     BOOLEAN, CCHAR, KAPC, KPRIORITY, KPROCESSOR_MODE, PKTHREAD, PVOID, UNICODE_STRING, ntddk,
 };
@@ -48,6 +49,16 @@ pub(crate) struct Found {
     pub(crate) apc: Option<ApcRoutines>,
 }
 
+impl Found {
+    /// What the verifier has to know of this machine.
+    pub(crate) const fn machine(&self) -> Machine {
+        Machine {
+            apc_routines: self.apc.is_some(),
+            ends_deadlocks: self.bits & routines::DEADLOCKS_END != 0,
+        }
+    }
+}
+
 /// Writes an ASCII name as UTF-16 with its terminator; the rest stays zero.
 const fn wide<const N: usize>(name: &[u8]) -> [u16; N] {
     let mut units = [0; N];
@@ -62,6 +73,7 @@ const fn wide<const N: usize>(name: &[u8]) -> [u16; N] {
 const NAME_UNITS: usize = 20;
 const INITIALIZE_APC: [u16; NAME_UNITS] = wide(b"KeInitializeApc");
 const INSERT_QUEUE_APC: [u16; NAME_UNITS] = wide(b"KeInsertQueueApc");
+const DEADLOCKS_END: [u16; NAME_UNITS] = wide(message::DEADLOCKS_END.as_bytes());
 
 /// The address of an exported routine, or null. IRQL: PASSIVE_LEVEL.
 fn address(mut name: [u16; NAME_UNITS], units: u16) -> *mut c_void {
@@ -79,6 +91,8 @@ fn address(mut name: [u16; NAME_UNITS], units: u16) -> *mut c_void {
 pub(crate) fn find() -> Found {
     let initialize = address(INITIALIZE_APC, 15);
     let insert = address(INSERT_QUEUE_APC, 16);
+    // Never called, and exported by no Windows kernel: that it is there is all it says.
+    let deadlocks_end = address(DEADLOCKS_END, 18);
     let mut bits = 0;
     if !initialize.is_null() {
         bits |= routines::INITIALIZE_APC;
@@ -86,7 +100,10 @@ pub(crate) fn find() -> Found {
     if !insert.is_null() {
         bits |= routines::INSERT_QUEUE_APC;
     }
-    let apc = (bits == routines::APC).then(|| ApcRoutines {
+    if !deadlocks_end.is_null() {
+        bits |= routines::DEADLOCKS_END;
+    }
+    let apc = (bits & routines::APC == routines::APC).then(|| ApcRoutines {
         // SAFETY: the kernel's export of that name has this signature.
         initialize: unsafe { core::mem::transmute::<*mut c_void, InitializeApc>(initialize) },
         // SAFETY: as above.

@@ -4,18 +4,23 @@
 //! and however the execution ends, dropping the stack leaves every region, innermost first. What
 //! raises the IRQL (a raise, a fast or a guarded mutex) and a mutex are closures: the interpreter
 //! calls itself for what is inside, at most [`limits::SCOPES`] deep, and gives each such scope a
-//! stack of its own for the regions that are entered there.
+//! stack of its own for the regions that are entered there. A resource or a push lock is a guard that
+//! lives as long as the call for what is inside, and borrows the proof that APCs are disabled.
 //!
-//! A raw lane keeps its regions and mutexes as counts instead ([`Raw`]), since it may leave them in
-//! any order.
+//! A raw lane keeps what is open as counts instead ([`Raw`]), since it may leave that in any order.
 
-use apclab_guards::{AtMostApcLevel, NotAcquired, Passive, RegionKind, RegionStack, Slot};
+mod locks;
+
+use apclab_guards::{
+    AnyProof, AtMostApcLevel, NotAcquired, Passive, RegionKind, RegionStack, Slot,
+};
 use apclab_protocol::limits;
-use apclab_protocol::program::{LockKind, Place};
+use apclab_protocol::program::Place;
 use apclab_protocol::step::Step;
 use apclab_protocol::trace::{Kind, NO_APC};
 
 use super::barrier::Met;
+use super::delay::Delays;
 use super::level::Level;
 use super::plain::Plain;
 use super::raw::Raw;
@@ -48,14 +53,24 @@ pub(crate) struct Interpreter<'r> {
     open_blocks: usize,
     /// In a raw lane: what is open.
     raw: Option<Raw<'r>>,
+    delays: &'r mut Delays,
+}
+
+/// What ended a scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// The step that closes it, or the lane's end.
+    Closed,
+    /// The hand-over of its lock, at that step.
+    HandedOver(usize),
 }
 
 /// How a scope ended.
-type Ended = Result<(), Halted>;
+type Ended = Result<Left, Halted>;
 
 impl<'r> Interpreter<'r> {
     /// At the first step of a lane.
-    pub(crate) fn new(run: &'r Run, lane: usize) -> Self {
+    pub(crate) fn new(run: &'r Run, lane: usize, delays: &'r mut Delays) -> Self {
         let code = run.program.lanes.get(lane);
         Self {
             run,
@@ -69,6 +84,7 @@ impl<'r> Interpreter<'r> {
             }; limits::SCOPES],
             open_blocks: 0,
             raw: code.is_some_and(|code| code.raw).then(|| Raw::new(run)),
+            delays,
         }
     }
 
@@ -77,46 +93,65 @@ impl<'r> Interpreter<'r> {
     ///
     /// # Errors
     /// [`Halted`]: the run was cancelled, or a wait hit its deadline.
-    pub(crate) fn execute(&mut self, irql: &mut Passive, slots: &mut [Slot]) -> Ended {
-        let ended = self.scope(irql, slots);
+    pub(crate) fn execute(
+        &mut self,
+        irql: &mut Passive,
+        slots: &mut [Slot],
+    ) -> Result<(), Halted> {
+        let ended = self.scope(irql, slots, None).map(drop);
         if let Some(raw) = &mut self.raw {
             raw.leave_all(irql);
         }
         ended
     }
 
-    /// Executes steps up to the one that ends this scope: a lower, a release, or the lane's end.
-    fn scope<L: Level>(&mut self, irql: &mut L, slots: &mut [Slot]) -> Ended {
+    /// Executes steps up to the one that ends this scope: a lower, a release, a hand-over, or the lane's
+    /// end. `outer` is the proof that what surrounds the scope keeps normal kernel APCs out, if it does.
+    fn scope<L: Level>(
+        &mut self,
+        irql: &mut L,
+        slots: &mut [Slot],
+        outer: Option<&AnyProof>,
+    ) -> Ended {
         let mut regions = RegionStack::new(slots);
         while let Some((index, step)) = self.take()? {
             self.note(irql, Kind::Step, index, 0);
             let value = match step {
-                Step::Lower => return Ok(()),
+                Step::Lower => return Ok(Left::Closed),
                 Step::Release { lock } => {
                     if !self.release_raw(lock, irql) {
-                        return Ok(());
+                        return Ok(Left::Closed);
                     }
                     0
                 }
+                Step::ReleaseLeave { lock } => match &mut self.raw {
+                    Some(raw) if raw.release_leave(lock, irql) => 0,
+                    Some(_) => return Err(Halted),
+                    None => return Ok(Left::Closed),
+                },
+                Step::HandOver { lock } => match &mut self.raw {
+                    Some(raw) => raw.hand_over(lock, self.lane, irql).map(|()| 0)?,
+                    None => return Ok(Left::HandedOver(index)),
+                },
                 Step::RaiseApc => {
                     let inner = regions.spare();
-                    irql.raise(|irql| self.scope(irql, inner)).ok_or(Halted)??;
+                    irql.raise(|irql| self.scope(irql, inner, None))
+                        .ok_or(Halted)??;
                     0
                 }
-                Step::Acquire { lock } => {
-                    self.acquire(lock, irql, regions.spare())?;
-                    0
+                Step::Acquire { .. } | Step::EnterAcquire { .. } | Step::Try { .. } => {
+                    let (irql, level) = irql.parts();
+                    let (open, inner) = regions.parts();
+                    self.lock_step(index, step, irql, inner, open.or(outer).or(level))?
                 }
-                Step::Try {
-                    lock,
-                    to,
-                    milliseconds,
-                    length,
-                } => {
-                    let block = Self::block(index, length, 1);
-                    let inner = regions.spare();
-                    self.attempt(lock, to, milliseconds, block, irql, inner)?
+                Step::ReleaseFor { lock, lane, to } => {
+                    let (irql, level) = irql.parts();
+                    let (open, _) = regions.parts();
+                    let proof = open.or(outer).or(level).ok_or(Halted);
+                    self.release_for(lock, lane, to, irql, proof)?
                 }
+                Step::Convert { lock } => self.convert(lock, irql)?,
+                Step::Reinitialize { lock } => self.reinitialize(lock, irql)?,
                 Step::Repeat { count, length } => {
                     self.begin(Self::block(index, length, count))?;
                     0
@@ -146,7 +181,7 @@ impl<'r> Interpreter<'r> {
             };
             self.note(irql, Kind::Done, index, value);
         }
-        Ok(())
+        Ok(Left::Closed)
     }
 
     /// The next step, unless the iteration is given up.
@@ -154,6 +189,7 @@ impl<'r> Interpreter<'r> {
         if self.run.halted() {
             return Err(Halted);
         }
+        self.delays.spin();
         let index = self.next;
         self.next += 1;
         Ok(self.steps.get(index).map(|step| (index, *step)))
@@ -240,118 +276,9 @@ impl<'r> Interpreter<'r> {
         }
     }
 
-    fn kind(&self, lock: u8) -> Result<LockKind, Halted> {
-        self.run
-            .program
-            .locks
-            .get(usize::from(lock))
-            .copied()
-            .ok_or(Halted)
-    }
-
-    /// In a raw lane, a mutex is released by its count. `false`: the release ends a scope.
-    fn release_raw(&mut self, lock: u8, irql: &impl AtMostApcLevel) -> bool {
-        match (&mut self.raw, self.run.program.locks.get(usize::from(lock))) {
-            (Some(raw), Some(LockKind::Mutex)) => raw.release(lock, irql),
-            _ => false,
-        }
-    }
-
-    /// Acquires a lock and executes what is inside, or notes that a raw lane owns a mutex.
-    fn acquire<L: Level>(&mut self, lock: u8, irql: &mut L, slots: &mut [Slot]) -> Ended {
-        let run = self.run;
-        match self.kind(lock)? {
-            LockKind::FastMutex => {
-                let mutex = run.locks.fast(lock).ok_or(Halted)?;
-                mutex.with(irql, |(), irql| self.scope(irql, slots))
-            }
-            LockKind::GuardedMutex => {
-                let mutex = run.locks.guarded(lock).ok_or(Halted)?;
-                mutex.with(irql, |(), irql| self.scope(irql, slots))
-            }
-            LockKind::Mutex => {
-                let deadline = run.wait_deadline_ms();
-                if self.own(lock, deadline, irql, slots, |_| Ok(()))? {
-                    Ok(())
-                } else {
-                    self.time_out(irql).map(drop)
-                }
-            }
-        }
-    }
-
-    /// Tries a lock; with it executes what is inside, without it goes past the block.
-    fn attempt<L: Level>(
-        &mut self,
-        lock: u8,
-        to: u8,
-        milliseconds: u32,
-        block: Block,
-        irql: &mut L,
-        slots: &mut [Slot],
-    ) -> Result<i64, Halted> {
-        let run = self.run;
-        // Said as soon as the lock is held: the block may ask for its own answer.
-        let entered = |this: &mut Self| {
-            this.answer(to, true);
-            this.begin(block)
-        };
-        let held = match self.kind(lock)? {
-            LockKind::FastMutex => {
-                let mutex = run.locks.fast(lock).ok_or(Halted)?;
-                mutex.try_with(irql, |(), irql| {
-                    entered(self)?;
-                    self.scope(irql, slots)
-                })
-            }
-            LockKind::GuardedMutex => {
-                let mutex = run.locks.guarded(lock).ok_or(Halted)?;
-                mutex.try_with(irql, |(), irql| {
-                    entered(self)?;
-                    self.scope(irql, slots)
-                })
-            }
-            LockKind::Mutex => {
-                let owned = self.own(lock, milliseconds, irql, slots, entered)?;
-                owned.then_some(Ok(()))
-            }
-        };
-        if let Some(ended) = held {
-            return ended.map(|()| 1);
-        }
-        self.next = block.end.saturating_add(1);
-        Ok(self.answer(to, false))
-    }
 }
 
 impl Interpreter<'_> {
-    /// Owns a mutex while `first` and what is inside are executed; in a raw lane, from here on.
-    /// `false`: it could not be had in time.
-    fn own<L: Level>(
-        &mut self,
-        lock: u8,
-        milliseconds: u32,
-        irql: &mut L,
-        slots: &mut [Slot],
-        first: impl FnOnce(&mut Self) -> Ended,
-    ) -> Result<bool, Halted> {
-        let run = self.run;
-        if let Some(raw) = &mut self.raw {
-            let owned = raw.acquire(lock, milliseconds, irql)?;
-            if owned {
-                first(self)?;
-            }
-            return Ok(owned);
-        }
-        let mutex = run.locks.mutex(lock).ok_or(Halted)?;
-        let stop = run.control.stop().ok_or(Halted)?;
-        let ended = mutex.with_timeout_or_stop(irql, milliseconds, stop, |(), irql, _| {
-            first(self)?;
-            self.scope(irql, slots)
-        });
-        owned(ended.map(|ended| ended.map(|()| true)))
-    }
-
     fn barrier(&self, irql: &Passive) -> Result<i64, Halted> {
         let stop = self.run.control.stop().ok_or(Halted)?;
         match self

@@ -6,6 +6,7 @@ use apclab_guards::{Passive, Slot};
 use apclab_protocol::status::NtStatus;
 use apclab_protocol::trace::{Kind, NO_APC, NO_STEP};
 
+use super::delay::Delays;
 use super::interpreter::Interpreter;
 use super::state::Run;
 use super::trace::{What, context};
@@ -49,17 +50,18 @@ impl Lane {
         let run = &*self.run;
         run.set_baseline(self.index, context(irql));
         run.end.meet(irql, || run.judge_baseline());
+        let mut delays = Delays::new(run, self.index);
         while !run.over() {
             self.note(irql, Kind::Begin);
             // A lane that gives up has left its regions like any other, and waits for the rest.
-            let _ = Interpreter::new(run, self.index).execute(irql, slots);
+            let _ = Interpreter::new(run, self.index, &mut delays).execute(irql, slots);
             if run.program.verified.queues_apcs {
                 // After this nobody inserts an APC, and every lane is where all APCs may run.
                 run.end.meet(irql, || ());
                 run.apcs.drain(self.index, irql);
             }
             self.note(irql, Kind::End);
-            run.end.meet(irql, || run.finish_iteration());
+            run.end.meet(irql, || run.finish_iteration(irql));
         }
     }
 }

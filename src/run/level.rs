@@ -1,6 +1,6 @@
 //! The two IRQLs at which steps are executed.
 
-use apclab_guards::{ApcLevel, AtMostApcLevel, Passive};
+use apclab_guards::{AnyProof, ApcLevel, AtMostApcLevel, Passive};
 
 /// What the interpreter may do at an IRQL.
 pub(crate) trait Level: AtMostApcLevel {
@@ -9,6 +9,9 @@ pub(crate) trait Level: AtMostApcLevel {
 
     /// The token of PASSIVE_LEVEL, where that is the IRQL.
     fn passive(&self) -> Option<&Passive>;
+
+    /// The token, and the proof that the IRQL by itself keeps normal kernel APCs out, where it does.
+    fn parts(&mut self) -> (&mut Self, Option<&AnyProof>);
 }
 
 impl Level for Passive {
@@ -19,6 +22,10 @@ impl Level for Passive {
     fn passive(&self) -> Option<&Passive> {
         Some(self)
     }
+
+    fn parts(&mut self) -> (&mut Self, Option<&AnyProof>) {
+        (self, None)
+    }
 }
 
 impl Level for ApcLevel {
@@ -28,5 +35,10 @@ impl Level for ApcLevel {
 
     fn passive(&self) -> Option<&Passive> {
         None
+    }
+
+    fn parts(&mut self) -> (&mut Self, Option<&AnyProof>) {
+        let (irql, proof) = Self::parts(self);
+        (irql, Some(proof))
     }
 }

@@ -8,6 +8,8 @@ pub(crate) mod apcs;
 pub(crate) mod barrier;
 pub(crate) mod body;
 pub(crate) mod control;
+pub(crate) mod delay;
+pub(crate) mod handed_over;
 pub(crate) mod histogram;
 pub(crate) mod interpreter;
 pub(crate) mod lane;

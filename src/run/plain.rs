@@ -67,6 +67,18 @@ impl Plain<'_> {
                 run.set_variable(variable.into(), value);
                 value
             }
+            Step::AcquiredExclusive { lock, to } => {
+                self.answer(to, run.locks.resource(lock)?.acquired_exclusive())
+            }
+            Step::AcquiredShared { lock, to } => {
+                self.answer(to, run.locks.resource(lock)?.acquired_count())
+            }
+            Step::ExclusiveWaiters { lock, to } => {
+                self.answer(to, run.locks.resource(lock)?.exclusive_waiters())
+            }
+            Step::SharedWaiters { lock, to } => {
+                self.answer(to, run.locks.resource(lock)?.shared_waiters())
+            }
             Step::Load { variable, to } => self.answer(to, run.variable(variable.into())),
             _ => return None,
         })

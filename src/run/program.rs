@@ -34,6 +34,10 @@ pub(crate) struct Loaded {
     pub(crate) observed: Vec<Observed>,
     /// The lanes.
     pub(crate) lanes: Vec<Code>,
+    /// Whether lanes may wait for each other, or for themselves, for ever.
+    pub(crate) may_deadlock: bool,
+    /// Whether waits are loops of tries.
+    pub(crate) polled: bool,
     /// What the verifier found.
     pub(crate) verified: Verified,
 }
@@ -74,6 +78,8 @@ impl Loaded {
             locks: table(program.locks(), |index| program.lock(index))?,
             observed: table(program.observed_len(), |index| program.observed(index))?,
             lanes,
+            may_deadlock: program.may_deadlock(),
+            polled: program.polled(),
             verified,
         })
     }

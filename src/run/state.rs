@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering};
 
+use apclab_guards::Passive;
 use apclab_protocol::limits;
 use apclab_protocol::message::{Context, Ended, RunReply, RunRequest};
 use apclab_protocol::program::{EventKind, Place, Program};
@@ -90,7 +91,7 @@ impl Run {
                     })
             })?,
             apcs: Apcs::try_new(&program)?,
-            locks: Locks::try_new(&program.locks)?,
+            locks: Locks::try_new(&program.locks, lanes)?,
             barrier: Barrier::try_new(number(lanes), processors)?,
             end: Barrier::try_new(number(lanes), processors)?,
             trace: Trace::try_new(lanes, request.trace_iteration != 0)?,
@@ -197,6 +198,11 @@ impl Run {
             .max(1)
     }
 
+    /// Ticks of the performance counter in a second.
+    pub(crate) fn frequency(&self) -> u64 {
+        self.frequency
+    }
+
     fn elapsed_100ns(&self) -> u64 {
         self.begun.elapsed_100ns(self.frequency)
     }
@@ -235,7 +241,7 @@ impl Run {
 
     /// Takes the outcome, resets the state, and decides whether another iteration begins. Called by
     /// the last lane to finish, while the others stand still with no APC queued.
-    pub(crate) fn finish_iteration(&self) {
+    pub(crate) fn finish_iteration(&self, irql: &Passive) {
         let cancelled = self.control.cancelled();
         let timed_out = self.timed_out.swap(false, Ordering::AcqRel);
         let past_deadline = self.past_deadline();
@@ -274,6 +280,7 @@ impl Run {
                 None => {}
             }
         }
+        self.locks.release_handed_over(irql);
         self.apcs.reset_counts();
         self.barrier.reset();
         self.control.rearm();
