@@ -4,7 +4,7 @@
     reason = "the roots of the witnesses, and a trait that unsafe code trusts"
 )]
 
-use crate::{OneThread, backend};
+use crate::{AnyProof, OneThread, backend};
 
 /// Says that the code runs at IRQL <= APC_LEVEL.
 ///
@@ -29,7 +29,7 @@ mod sealed {
 /// PASSIVE_LEVEL while the other has raised the IRQL.
 #[derive(Debug)]
 pub struct Passive {
-    one_thread: OneThread,
+    _one_thread: OneThread,
 }
 
 #[cfg(feature = "debug")]
@@ -43,7 +43,7 @@ impl Drop for Passive {
 /// Says that the code runs at exactly APC_LEVEL, which keeps every kernel APC out.
 #[derive(Debug)]
 pub struct ApcLevel {
-    one_thread: OneThread,
+    _one_thread: OneThread,
 }
 
 // SAFETY: `Passive` and `ApcLevel` cannot leave their thread. The roots are unsafe and demand the
@@ -61,7 +61,7 @@ impl Passive {
     #[inline]
     pub const unsafe fn assume() -> Self {
         Self {
-            one_thread: core::marker::PhantomData,
+            _one_thread: OneThread::HERE,
         }
     }
 
@@ -84,11 +84,19 @@ impl Passive {
 }
 
 impl ApcLevel {
+    /// The token, and the proof that normal kernel APCs are disabled: apart, so that the token can be
+    /// lent on while a guard borrows the proof.
+    #[inline]
+    pub const fn parts(&mut self) -> (&mut Self, &AnyProof) {
+        // APC_LEVEL lasts as long as the token, which is borrowed as long as the proof.
+        (self, AnyProof::as_long_as(&()))
+    }
+
     /// For a lock that raised the IRQL and lends this for as long.
     #[inline]
     pub(crate) const fn reached() -> Self {
         Self {
-            one_thread: core::marker::PhantomData,
+            _one_thread: OneThread::HERE,
         }
     }
 
@@ -100,7 +108,7 @@ impl ApcLevel {
     #[inline]
     pub const unsafe fn assume() -> Self {
         Self {
-            one_thread: core::marker::PhantomData,
+            _one_thread: OneThread::HERE,
         }
     }
 }

@@ -48,7 +48,7 @@ pub struct HoldsKMutex {
 impl HoldsKMutex {
     const fn acquired() -> Self {
         Self {
-            _one_thread: core::marker::PhantomData,
+            _one_thread: OneThread::HERE,
         }
     }
 }

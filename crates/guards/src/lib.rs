@@ -37,6 +37,7 @@ mod irql;
 mod kmutex;
 mod mutex;
 mod predicates;
+mod proof;
 mod push_lock;
 mod region;
 mod resource;
@@ -46,29 +47,38 @@ pub use backend::memory::{Lock, Nonpaged, NotMade, Place};
 #[cfg(all(feature = "model", not(feature = "wdk")))]
 pub use backend::testing;
 pub use backend::{
-    ExclusiveGuard, Hold, InRegion, Mode, OfResource, PushExclusive, PushShared, SharedGuard,
-    StopEvent, WithRegion,
+    EnterMode, ExclusiveGuard, Hold, InRegion, Mode, OfResource, PushExclusive, PushShared,
+    SharedGuard, StopEvent, WithRegion,
 };
 pub use irql::{ApcLevel, AtMostApcLevel, Passive};
 pub use kmutex::{HoldsKMutex, KMutex, NotAcquired, ReentrantKMutex};
 pub use mutex::{ByGuardedRegion, Fast, FastMutex, GuardedMutex, Mutex, MutexKind};
 pub use predicates::{all_apcs_disabled, apcs_disabled, current_irql};
-pub use push_lock::{PushLock, PushLockExclusive, PushLockShared};
+pub use proof::{AnyProof, NormalApcsDisabled};
+pub use push_lock::{PushLock, PushLockExclusive, PushLockMode, PushLockShared};
 pub use region::{
-    Critical, CriticalRegion, Guarded, GuardedRegion, Kind, NormalApcsDisabled, Region, critical,
-    guarded,
+    Critical, CriticalRegion, Guarded, GuardedRegion, Kind, Region, critical, guarded,
 };
 pub use resource::{
-    HeldAs, ReentrantGuard, ReentrantResource, Refused, Resource, ResourceExclusive, ResourceShared,
+    HeldAs, NotExclusive, ReentrantGuard, ReentrantResource, Refused, Resource, ResourceExclusive,
+    ResourceOwner, ResourceShared, StillOwned,
 };
 pub use stack::{Full, RegionKind, RegionStack, Slot};
 
-/// Makes a type neither `Send` nor `Sync`: what it witnesses belongs to one thread.
-type OneThread = core::marker::PhantomData<*mut BelongsToItsThread>;
+/// Makes a type neither `Send` nor `Sync`: what it witnesses belongs to one thread. An array of no pointers
+/// is as small as `PhantomData`, and the compiler's message names what matters alone.
+#[derive(Clone, Copy, Debug)]
+struct OneThread {
+    _marker: [*mut StaysOnTheThreadThatMadeIt; 0],
+}
+
+impl OneThread {
+    const HERE: Self = Self { _marker: [] };
+}
 
 /// What the compiler names when such a type is sent or shared.
 #[derive(Debug)]
-enum BelongsToItsThread {}
+enum StaysOnTheThreadThatMadeIt {}
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guards.md")]

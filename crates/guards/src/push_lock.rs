@@ -36,6 +36,15 @@ pub type PushLockExclusive<'a, T> = ExclusiveGuard<'a, T, PushExclusive<'a>>;
 /// A guard of a [`PushLock`] that gives `&T`.
 pub type PushLockShared<'a, T> = SharedGuard<'a, T, PushShared<'a>>;
 
+/// How a push lock is acquired and released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushLockMode {
+    /// `ExAcquirePushLockExclusive`, `ExReleasePushLockExclusive`.
+    Exclusive,
+    /// `ExAcquirePushLockShared`, `ExReleasePushLockShared`.
+    Shared,
+}
+
 impl<T> Lock for PushLock<T> {}
 impl<T> InPlace for PushLock<T> {
     type Data = T;
@@ -113,6 +122,37 @@ impl<T: ?Sized> PushLock<T> {
         let region = CriticalRegion::enter(irql);
         let guard = self.shared(irql, &region);
         f(&guard, irql, &region)
+    }
+}
+
+impl<T: ?Sized> PushLock<T> {
+    /// Acquires the push lock in this mode, for code that cannot release it at the end of a scope. A
+    /// thread that holds it waits for itself, for ever.
+    ///
+    /// # Safety
+    /// Normal kernel APCs are disabled in the calling thread, and stay disabled until the same thread
+    /// has released the lock in the same mode with [`Self::release_unscoped`], which it does before it
+    /// ends and before the lock is dropped.
+    pub unsafe fn acquire_unscoped(&self, mode: PushLockMode, _irql: &impl AtMostApcLevel) {
+        let lock = self.cell.object();
+        match mode {
+            PushLockMode::Exclusive => lock.acquire_exclusive(),
+            PushLockMode::Shared => lock.acquire_shared(),
+        }
+    }
+
+    /// Releases what [`Self::acquire_unscoped`] acquired in this mode.
+    ///
+    /// # Safety
+    /// The calling thread has acquired it in this mode with `acquire_unscoped` and not released it since.
+    pub unsafe fn release_unscoped(&self, mode: PushLockMode, _irql: &impl AtMostApcLevel) {
+        let lock = self.cell.object();
+        match mode {
+            // SAFETY: the caller's guarantee.
+            PushLockMode::Exclusive => unsafe { lock.release_exclusive() },
+            // SAFETY: as above.
+            PushLockMode::Shared => unsafe { lock.release_shared() },
+        }
     }
 }
 

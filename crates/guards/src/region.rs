@@ -1,9 +1,9 @@
 //! Held regions.
-#![allow(unsafe_code, reason = "a trait that unsafe code trusts")]
+#![allow(unsafe_code, reason = "regions that are left in no lexical order")]
 
 use core::marker::PhantomData;
 
-use crate::{ApcLevel, AtMostApcLevel, HoldsKMutex, OneThread};
+use crate::{AtMostApcLevel, OneThread};
 
 /// Which of the two counters a region changes.
 pub trait Kind: sealed::Sealed {}
@@ -54,12 +54,6 @@ mod sealed {
             backend::leave_guarded();
         }
     }
-
-    /// Only what keeps normal kernel APCs out can be a proof of it.
-    pub trait Proof {}
-    impl<K: super::Kind> Proof for super::Region<K> {}
-    impl Proof for crate::ApcLevel {}
-    impl Proof for crate::HoldsKMutex {}
 }
 
 /// A region that the calling thread is in. Dropping it leaves the region.
@@ -73,7 +67,7 @@ mod sealed {
 #[must_use = "the region is left at once when the guard is unused"]
 pub struct Region<K: Kind> {
     kind: PhantomData<K>,
-    one_thread: OneThread,
+    _one_thread: OneThread,
     #[cfg(feature = "debug")]
     entered_at: Option<&'static core::panic::Location<'static>>,
 }
@@ -121,7 +115,7 @@ impl<K: Kind> Region<K> {
     pub(crate) const fn entered() -> Self {
         Self {
             kind: PhantomData,
-            one_thread: PhantomData,
+            _one_thread: OneThread::HERE,
             #[cfg(feature = "debug")]
             entered_at: None,
         }
@@ -141,25 +135,6 @@ impl<K: Kind> Drop for Region<K> {
         K::leave();
     }
 }
-
-/// Proof that normal kernel APCs cannot run in the calling thread, which is what acquiring an
-/// executive resource demands (rule WithinCriticalRegion).
-///
-/// # Safety
-/// A value of the type exists on a thread only while normal kernel APCs are disabled there.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not prove that normal kernel APCs are disabled",
-    note = "enter a `CriticalRegion` or `GuardedRegion` first, raise to APC_LEVEL, or hold a mutex; \
-            \"at most APC_LEVEL\" proves nothing"
-)]
-pub unsafe trait NormalApcsDisabled: sealed::Proof {}
-
-// SAFETY: the guard exists from the enter to the leave and cannot go to another thread.
-unsafe impl<K: Kind> NormalApcsDisabled for Region<K> {}
-// SAFETY: at exactly APC_LEVEL no kernel APC is delivered, and the token stays on its thread.
-unsafe impl NormalApcsDisabled for ApcLevel {}
-// SAFETY: owning a KMUTEX disables them; the token is lent for as long, and stays on its thread.
-unsafe impl NormalApcsDisabled for HoldsKMutex {}
 
 /// Calls `f` inside a critical region. The region is left however `f` ends.
 ///

@@ -1,9 +1,8 @@
 //! Regions nested to a depth that is known only at run time.
 
-use core::marker::PhantomData;
 use core::mem;
 
-use crate::{AtMostApcLevel, CriticalRegion, GuardedRegion, OneThread};
+use crate::{AnyProof, AtMostApcLevel, CriticalRegion, GuardedRegion, OneThread};
 
 /// Which region a [`RegionStack`] holds open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +36,7 @@ pub struct Full;
 pub struct RegionStack<'s> {
     slots: &'s mut [Slot],
     depth: usize,
-    one_thread: OneThread,
+    _one_thread: OneThread,
 }
 
 impl<'s> RegionStack<'s> {
@@ -46,7 +45,7 @@ impl<'s> RegionStack<'s> {
         Self {
             slots,
             depth: 0,
-            one_thread: PhantomData,
+            _one_thread: OneThread::HERE,
         }
     }
 
@@ -93,9 +92,23 @@ impl<'s> RegionStack<'s> {
         self.depth
     }
 
+    /// The proof that an open region keeps normal kernel APCs out; `None` when no region is open.
+    /// While it is borrowed no region can be left.
+    pub fn proof(&self) -> Option<&AnyProof> {
+        (self.depth > 0).then(|| AnyProof::as_long_as(self))
+    }
+
     /// The unused slots, for a stack inside this one: within a raise, say, where this one cannot go.
     pub fn spare(&mut self) -> &mut [Slot] {
         self.slots.get_mut(self.depth..).unwrap_or_default()
+    }
+
+    /// The proof and the unused slots, apart: for a stack inside this one under a lock that this one's
+    /// regions protect. While either is borrowed no region of this stack can be left.
+    pub fn parts(&mut self) -> (Option<&AnyProof>, &mut [Slot]) {
+        let open = self.depth > 0;
+        let (used, spare) = self.slots.split_at_mut(self.depth);
+        (open.then(|| AnyProof::as_long_as(used)), spare)
     }
 }
 

@@ -1,18 +1,19 @@
 //! Random histories of several threads against a sequential specification, and every order of small ones.
 #![allow(unsafe_code, reason = "the tests are the roots of the IRQL witnesses")]
 
+mod actors;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
 
+use actors::{ACTORS, play};
 use apclab_guards::testing::{every_interleaving, threads};
 use apclab_guards::{
     CriticalRegion, FastMutex, KMutex, Mode, Passive, PushLock, Refused, Resource,
     ResourceExclusive, ResourceShared, critical,
 };
 use proptest::prelude::*;
-
-const ACTORS: usize = 3;
 
 /// What an actor is told to do.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -142,41 +143,13 @@ proptest! {
     #[test]
     fn a_resource_does_what_its_specification_says(history in steps()) {
         let resource = Resource::try_new(0).unwrap();
-        let mut tell = Vec::new();
-        let mut hear = Vec::new();
-        let mut ends = Vec::new();
-        for _ in 0..ACTORS {
-            let (step_sender, step_receiver) = channel();
-            let (answer_sender, answer_receiver) = channel();
-            tell.push(step_sender);
-            hear.push(answer_receiver);
-            ends.push(Mutex::new(Some((step_receiver, answer_sender))));
-        }
-        let actor = |number: usize| {
-            let (ends, resource) = (&ends, &resource);
-            move |irql: &mut Passive| {
-                let (steps, answers) = ends[number].lock().unwrap().take().unwrap();
-                act(irql, resource, &steps, &answers);
-            }
-        };
-        let actors = [actor(0), actor(1), actor(2)];
-        // The conductor tells one actor after the other what to do, and compares.
-        let conductor_ends = Mutex::new(Some((tell, hear)));
-        let mismatch = Mutex::new(None);
-        let conductor = |_: &mut Passive| {
-            let (tell, hear) = conductor_ends.lock().unwrap().take().unwrap();
-            let mut spec = Spec::default();
-            for &(number, step) in &history {
-                tell[number].send(step).unwrap();
-                let (answer, expected) = (hear[number].recv().unwrap(), spec.step(number, step));
-                if answer != expected {
-                    *mismatch.lock().unwrap() = Some((number, step, answer, expected));
-                    break;
-                }
-            }
-        };
-        threads(&[&actors[0], &actors[1], &actors[2], &conductor]);
-        prop_assert_eq!(mismatch.into_inner().unwrap(), None);
+        let mut spec = Spec::default();
+        let mismatch = play(
+            &history,
+            |_, irql, steps, answers| act(irql, &resource, steps, answers),
+            |actor, step| spec.step(actor, step),
+        );
+        prop_assert_eq!(mismatch, None);
     }
 }
 

@@ -1,9 +1,7 @@
 //! One acquire of a resource or a push lock, which its drop releases.
 #![allow(unsafe_code, reason = "releases what the hold acquired")]
 
-use core::marker::PhantomData;
-
-use super::sharing::Mode;
+use super::sharing::{EnterMode, Mode};
 use super::{PushLock, Resource};
 use crate::{CriticalRegion, OneThread};
 
@@ -25,7 +23,7 @@ pub(crate) mod sealed {
 #[must_use = "the resource is released at once when the hold is unused"]
 pub struct InRegion<'a> {
     resource: &'a Resource,
-    one_thread: OneThread,
+    _one_thread: OneThread,
 }
 
 /// A hold of a resource together with the critical region that was entered to acquire it. The
@@ -36,7 +34,7 @@ pub struct WithRegion<'a> {
     resource: &'a Resource,
     /// Left by the release of the resource, not by its own drop.
     region: core::mem::ManuallyDrop<CriticalRegion>,
-    one_thread: OneThread,
+    _one_thread: OneThread,
 }
 
 impl<'a> InRegion<'a> {
@@ -46,7 +44,7 @@ impl<'a> InRegion<'a> {
         resource.acquire(mode);
         Self {
             resource,
-            one_thread: PhantomData,
+            _one_thread: OneThread::HERE,
         }
     }
 
@@ -56,20 +54,20 @@ impl<'a> InRegion<'a> {
         // Not `then_some`: a hold that was never acquired would be released.
         resource.try_acquire(mode).then(|| Self {
             resource,
-            one_thread: PhantomData,
+            _one_thread: OneThread::HERE,
         })
     }
 }
 
 impl<'a> WithRegion<'a> {
-    /// IRQL <= APC_LEVEL. There is no routine for [`Mode::SharedStarveExclusive`].
+    /// IRQL <= APC_LEVEL.
     #[inline]
-    pub(crate) fn acquire(resource: &'a Resource, mode: Mode) -> Self {
+    pub(crate) fn acquire(resource: &'a Resource, mode: EnterMode) -> Self {
         resource.enter_and_acquire(mode);
         Self {
             resource,
             region: core::mem::ManuallyDrop::new(CriticalRegion::entered()),
-            one_thread: PhantomData,
+            _one_thread: OneThread::HERE,
         }
     }
 
@@ -122,7 +120,7 @@ impl OfResource for WithRegion<'_> {}
 #[must_use = "the push lock is released at once when the hold is unused"]
 pub struct PushExclusive<'a> {
     lock: &'a PushLock,
-    one_thread: OneThread,
+    _one_thread: OneThread,
 }
 
 /// A push lock that is shared.
@@ -130,7 +128,7 @@ pub struct PushExclusive<'a> {
 #[must_use = "the push lock is released at once when the hold is unused"]
 pub struct PushShared<'a> {
     lock: &'a PushLock,
-    one_thread: OneThread,
+    _one_thread: OneThread,
 }
 
 impl<'a> PushExclusive<'a> {
@@ -140,7 +138,7 @@ impl<'a> PushExclusive<'a> {
         lock.acquire_exclusive();
         Self {
             lock,
-            one_thread: PhantomData,
+            _one_thread: OneThread::HERE,
         }
     }
 }
@@ -152,7 +150,7 @@ impl<'a> PushShared<'a> {
         lock.acquire_shared();
         Self {
             lock,
-            one_thread: PhantomData,
+            _one_thread: OneThread::HERE,
         }
     }
 }

@@ -35,12 +35,14 @@
 pub(crate) mod exclusive;
 mod hold;
 pub(crate) mod memory;
+mod owner;
 pub(crate) mod recursive;
 pub(crate) mod sharing;
 mod wait;
 
 pub use hold::{Hold, InRegion, OfResource, PushExclusive, PushShared, WithRegion};
-pub use sharing::{ExclusiveGuard, Mode, SharedGuard};
+pub use owner::ResourceOwner;
+pub use sharing::{EnterMode, ExclusiveGuard, Mode, SharedGuard};
 pub use wait::StopEvent;
 pub(crate) use wait::{NeverStops, Wait, Waited};
 

@@ -37,6 +37,28 @@ pub enum Mode {
     SharedWaitForExclusive,
 }
 
+/// The ways to enter a critical region and acquire an executive resource in one call. There is no such
+/// routine that starves exclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnterMode {
+    /// `ExEnterCriticalRegionAndAcquireResourceExclusive`.
+    Exclusive,
+    /// `ExEnterCriticalRegionAndAcquireResourceShared`.
+    Shared,
+    /// `ExEnterCriticalRegionAndAcquireSharedWaitForExclusive`.
+    SharedWaitForExclusive,
+}
+
+impl From<EnterMode> for Mode {
+    fn from(mode: EnterMode) -> Self {
+        match mode {
+            EnterMode::Exclusive => Self::Exclusive,
+            EnterMode::Shared => Self::Shared,
+            EnterMode::SharedWaitForExclusive => Self::SharedWaitForExclusive,
+        }
+    }
+}
+
 /// An object and the data that it protects. The object is deleted before the data is dropped.
 #[derive(Debug)]
 pub(crate) struct Sharing<O, T: ?Sized> {
@@ -81,7 +103,7 @@ impl<O, T: ?Sized> Sharing<O, T> {
     pub(crate) unsafe fn exclusively<H: Hold>(&self, hold: H) -> ExclusiveGuard<'_, T, H> {
         ExclusiveGuard {
             // SAFETY: `UnsafeCell::get` is never null.
-            data: unsafe { NonNull::new_unchecked(self.data.get()) },
+            data: Data(unsafe { NonNull::new_unchecked(self.data.get()) }),
             hold,
             borrows: PhantomData,
         }
@@ -93,18 +115,26 @@ impl<O, T: ?Sized> Sharing<O, T> {
     pub(crate) unsafe fn shared<H: Hold>(&self, hold: H) -> SharedGuard<'_, T, H> {
         SharedGuard {
             // SAFETY: `UnsafeCell::get` is never null.
-            data: unsafe { NonNull::new_unchecked(self.data.get()) },
+            data: Data(unsafe { NonNull::new_unchecked(self.data.get()) }),
             hold,
             borrows: PhantomData,
         }
     }
 }
 
+/// Where the data of a guard is. The hold beside it decides what the guard may do in which thread, so that
+/// a guard that is sent is one error of the compiler and not two.
+#[derive(Debug)]
+struct Data<T: ?Sized>(NonNull<T>);
+
+// SAFETY: it is an address; the guards give access, and they are never sent.
+unsafe impl<T: ?Sized> Send for Data<T> {}
+
 /// The data for the calling thread alone, until the guard is dropped.
 #[derive(Debug)]
 #[must_use = "the lock is released at once when the guard is unused"]
 pub struct ExclusiveGuard<'a, T: ?Sized, H: Hold> {
-    data: NonNull<T>,
+    data: Data<T>,
     hold: H,
     borrows: PhantomData<&'a mut T>,
 }
@@ -113,7 +143,7 @@ pub struct ExclusiveGuard<'a, T: ?Sized, H: Hold> {
 #[derive(Debug)]
 #[must_use = "the lock is released at once when the guard is unused"]
 pub struct SharedGuard<'a, T: ?Sized, H: Hold> {
-    data: NonNull<T>,
+    data: Data<T>,
     hold: H,
     borrows: PhantomData<&'a T>,
 }
@@ -131,7 +161,7 @@ impl<T: ?Sized, H: Hold> Deref for ExclusiveGuard<'_, T, H> {
     #[inline]
     fn deref(&self) -> &T {
         // SAFETY: the thread holds the lock exclusively, and this guard is the one way to the data.
-        unsafe { self.data.as_ref() }
+        unsafe { self.data.0.as_ref() }
     }
 }
 
@@ -139,7 +169,7 @@ impl<T: ?Sized, H: Hold> DerefMut for ExclusiveGuard<'_, T, H> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as above, and the guard is borrowed mutably.
-        unsafe { self.data.as_mut() }
+        unsafe { self.data.0.as_mut() }
     }
 }
 
@@ -149,7 +179,7 @@ impl<T: ?Sized, H: Hold> Deref for SharedGuard<'_, T, H> {
     #[inline]
     fn deref(&self) -> &T {
         // SAFETY: the thread holds the lock, and nobody has the data mutably meanwhile.
-        unsafe { self.data.as_ref() }
+        unsafe { self.data.0.as_ref() }
     }
 }
 
@@ -157,7 +187,7 @@ impl<'a, T: ?Sized, H: Hold> ExclusiveGuard<'a, T, H> {
     /// A guard of a part of the data.
     pub fn map<U: ?Sized>(mut self, f: impl FnOnce(&mut T) -> &mut U) -> ExclusiveGuard<'a, U, H> {
         ExclusiveGuard {
-            data: NonNull::from(f(&mut self)),
+            data: Data(NonNull::from(f(&mut self))),
             hold: self.hold,
             borrows: PhantomData,
         }
@@ -166,7 +196,7 @@ impl<'a, T: ?Sized, H: Hold> ExclusiveGuard<'a, T, H> {
     /// The data and the hold, apart.
     pub(crate) fn split(&mut self) -> (&mut T, &H) {
         // SAFETY: the guard is borrowed mutably, and the hold does not lead to the data.
-        (unsafe { self.data.as_mut() }, &self.hold)
+        (unsafe { self.data.0.as_mut() }, &self.hold)
     }
 }
 
@@ -187,7 +217,7 @@ impl<'a, T: ?Sized, H: Hold> SharedGuard<'a, T, H> {
     /// A guard of a part of the data.
     pub fn map<U: ?Sized>(self, f: impl FnOnce(&T) -> &U) -> SharedGuard<'a, U, H> {
         SharedGuard {
-            data: NonNull::from(f(&self)),
+            data: Data(NonNull::from(f(&self))),
             hold: self.hold,
             borrows: PhantomData,
         }
@@ -196,6 +226,6 @@ impl<'a, T: ?Sized, H: Hold> SharedGuard<'a, T, H> {
     /// The data and the hold, apart. As for an exclusive guard, other threads do not get here.
     pub(crate) fn split(&mut self) -> (&T, &H) {
         // SAFETY: as for `deref`.
-        (unsafe { self.data.as_ref() }, &self.hold)
+        (unsafe { self.data.0.as_ref() }, &self.hold)
     }
 }

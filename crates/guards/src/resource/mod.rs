@@ -9,18 +9,22 @@
 #![allow(unsafe_code, reason = "makes guards where the checks allow it")]
 
 mod reentrant;
+mod unscoped;
 
-pub use reentrant::{ReentrantGuard, ReentrantResource};
+pub use crate::backend::ResourceOwner;
+pub use reentrant::{NotExclusive, ReentrantGuard, ReentrantResource};
 
 use core::fmt;
 
 use crate::backend::memory::{Lock, NotMade, sealed::InPlace};
 use crate::backend::sharing::Sharing;
-use crate::backend::{self, ExclusiveGuard, InRegion, Mode, OfResource, SharedGuard, WithRegion};
+use crate::backend::{
+    self, EnterMode, ExclusiveGuard, InRegion, Mode, OfResource, SharedGuard, WithRegion,
+};
 use crate::{AtMostApcLevel, CriticalRegion, Nonpaged, NormalApcsDisabled, Passive};
 
-/// The kernel counts a thread's acquires in 30 bits.
-const MOST: u32 = (1 << 30) - 1;
+/// The kernel counts a thread's acquires in 29 bits of `OWNER_ENTRY` (30 in older versions).
+const MOST: u32 = (1 << 29) - 1;
 
 /// Why a resource was not acquired. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +68,18 @@ pub enum HeldAs {
     /// Exclusively, so often.
     Exclusive(u32),
 }
+
+/// The calling thread owns the resource through a guard that it forgot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StillOwned;
+
+impl fmt::Display for StillOwned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the calling thread owns the resource through a guard that it forgot")
+    }
+}
+
+impl core::error::Error for StillOwned {}
 
 fn held(resource: &backend::Resource) -> HeldAs {
     match resource.acquired_count() {
@@ -192,8 +208,8 @@ macro_rules! enters {
                 &'a self,
                 _irql: &impl AtMostApcLevel,
             ) -> Result<$guard<'a, T, WithRegion<'a>>, Refused> {
-                self.check(Mode::$mode, true)?;
-                let hold = WithRegion::acquire(self.cell.object(), Mode::$mode);
+                self.check(EnterMode::$mode.into(), true)?;
+                let hold = WithRegion::acquire(self.cell.object(), EnterMode::$mode);
                 // SAFETY: the check says that no other guard of this thread is in the way.
                 Ok(unsafe { self.cell.$make(hold) })
             }
@@ -207,7 +223,7 @@ macro_rules! enters {
                 &'a self,
                 _irql: &impl AtMostApcLevel,
             ) -> $guard<'a, T, WithRegion<'a>> {
-                let hold = WithRegion::acquire(self.cell.object(), Mode::$mode);
+                let hold = WithRegion::acquire(self.cell.object(), EnterMode::$mode);
                 // SAFETY: the caller's guarantee.
                 unsafe { self.cell.$make(hold) }
             }
@@ -320,9 +336,44 @@ impl<'a, T: ?Sized, H: OfResource> ResourceExclusive<'a, T, H> {
     }
 }
 
-macro_rules! queries {
+macro_rules! in_both_forms {
     ($resource:ident) => {
+        impl<T> $resource<T> {
+            /// Makes the kernel's object as new, without its memory going: `ExReinitializeResourceLite`.
+            /// The data stays. Nobody else has the resource, since its owner is borrowed alone; a guard
+            /// that another thread forgot is not seen, as when the resource is dropped.
+            ///
+            /// IRQL <= APC_LEVEL, which the token shows.
+            ///
+            /// # Errors
+            /// [`StillOwned`]. Nothing changed.
+            pub fn reinitialize(
+                resource: &mut Nonpaged<Self>,
+                _irql: &impl AtMostApcLevel,
+            ) -> Result<(), StillOwned> {
+                let object = resource.cell.object();
+                if object.acquired_count() > 0 {
+                    return Err(StillOwned);
+                }
+                // SAFETY: no guard borrows the resource, so that nobody has it or waits for it.
+                unsafe { object.reinitialize() };
+                Ok(())
+            }
+        }
+
         impl<T: ?Sized> $resource<T> {
+            /// Whether the calling thread has it exclusively: `ExIsResourceAcquiredExclusiveLite`.
+            /// IRQL <= DISPATCH_LEVEL.
+            pub fn acquired_exclusive(&self) -> bool {
+                self.cell.object().acquired_exclusive()
+            }
+
+            /// How often the calling thread has it, in either mode: `ExIsResourceAcquiredSharedLite`.
+            /// IRQL <= DISPATCH_LEVEL.
+            pub fn acquired_count(&self) -> u32 {
+                self.cell.object().acquired_count()
+            }
+
             /// How the calling thread holds it. IRQL <= DISPATCH_LEVEL.
             pub fn held(&self) -> HeldAs {
                 held(self.cell.object())
@@ -347,5 +398,5 @@ macro_rules! queries {
         }
     };
 }
-queries!(Resource);
-queries!(ReentrantResource);
+in_both_forms!(Resource);
+in_both_forms!(ReentrantResource);

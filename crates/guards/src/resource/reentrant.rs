@@ -1,11 +1,12 @@
 //! Resources that let their owner in again.
 
+use core::fmt;
 use core::ops::Deref;
 
 use super::{HeldAs, MOST, Refused, held};
 use crate::backend::memory::{Lock, NotMade, sealed::InPlace};
 use crate::backend::sharing::Sharing;
-use crate::backend::{self, Hold, InRegion, Mode, SharedGuard, WithRegion};
+use crate::backend::{self, EnterMode, Hold, InRegion, Mode, SharedGuard, WithRegion};
 use crate::{AtMostApcLevel, NormalApcsDisabled};
 
 #[cfg(feature = "alloc")]
@@ -36,6 +37,18 @@ use crate::Nonpaged;
 pub struct ReentrantResource<T: ?Sized> {
     pub(super) cell: Sharing<backend::Resource, T>,
 }
+
+/// The calling thread does not have the resource exclusively.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotExclusive;
+
+impl fmt::Display for NotExclusive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the calling thread does not have the resource exclusively")
+    }
+}
+
+impl core::error::Error for NotExclusive {}
 
 /// A guard of a [`ReentrantResource`].
 #[derive(Debug)]
@@ -159,28 +172,105 @@ impl<T: ?Sized + Sync> ReentrantResource<T> {
         Ok(self.guard(InRegion::acquire(self.cell.object(), mode)))
     }
 
-    /// Enters a critical region and acquires the resource exclusively.
+    /// As [`Self::acquire`], but waits even where the thread waits for itself: as a sharer for exclusive,
+    /// or behind threads that wait for it. For code that tries what a kernel does then.
+    ///
+    /// IRQL <= APC_LEVEL, which the token shows. It may never return.
+    ///
+    /// # Errors
+    /// [`Refused::TooOften`].
+    pub fn acquire_may_deadlock<'a>(
+        &'a self,
+        mode: Mode,
+        _irql: &impl AtMostApcLevel,
+        _proof: &'a impl NormalApcsDisabled,
+    ) -> Result<ReentrantGuard<'a, T>, Refused> {
+        self.countable()?;
+        Ok(self.guard(InRegion::acquire(self.cell.object(), mode)))
+    }
+
+    /// Enters a critical region and acquires the resource in this mode. Dropping the guard releases
+    /// the resource and leaves the region then.
+    ///
+    /// IRQL <= APC_LEVEL, which the token shows.
+    ///
+    /// # Errors
+    /// [`Refused::Upgrade`], [`Refused::BehindItself`], [`Refused::TooOften`].
+    pub fn enter<'a>(
+        &'a self,
+        mode: EnterMode,
+        _irql: &impl AtMostApcLevel,
+    ) -> Result<ReentrantGuard<'a, T, WithRegion<'a>>, Refused> {
+        self.check(mode.into(), true)?;
+        Ok(self.guard(WithRegion::acquire(self.cell.object(), mode)))
+    }
+
+    /// As [`Self::enter`], but waits even where the thread waits for itself.
+    ///
+    /// IRQL <= APC_LEVEL, which the token shows. It may never return.
+    ///
+    /// # Errors
+    /// [`Refused::TooOften`].
+    pub fn enter_may_deadlock<'a>(
+        &'a self,
+        mode: EnterMode,
+        _irql: &impl AtMostApcLevel,
+    ) -> Result<ReentrantGuard<'a, T, WithRegion<'a>>, Refused> {
+        self.countable()?;
+        Ok(self.guard(WithRegion::acquire(self.cell.object(), mode)))
+    }
+
+    /// [`Self::enter`] with [`EnterMode::Exclusive`].
     ///
     /// # Errors
     /// [`Refused::Upgrade`], [`Refused::TooOften`].
     pub fn enter_exclusive<'a>(
         &'a self,
-        _irql: &impl AtMostApcLevel,
+        irql: &impl AtMostApcLevel,
     ) -> Result<ReentrantGuard<'a, T, WithRegion<'a>>, Refused> {
-        self.check(Mode::Exclusive, true)?;
-        Ok(self.guard(WithRegion::acquire(self.cell.object(), Mode::Exclusive)))
+        self.enter(EnterMode::Exclusive, irql)
     }
 
-    /// Enters a critical region and shares the resource.
+    /// [`Self::enter`] with [`EnterMode::Shared`].
     ///
     /// # Errors
     /// [`Refused::TooOften`].
     pub fn enter_shared<'a>(
         &'a self,
-        _irql: &impl AtMostApcLevel,
+        irql: &impl AtMostApcLevel,
     ) -> Result<ReentrantGuard<'a, T, WithRegion<'a>>, Refused> {
-        self.check(Mode::Shared, true)?;
-        Ok(self.guard(WithRegion::acquire(self.cell.object(), Mode::Shared)))
+        self.enter(EnterMode::Shared, irql)
+    }
+
+    /// [`Self::enter`] with [`EnterMode::SharedWaitForExclusive`].
+    ///
+    /// # Errors
+    /// [`Refused::BehindItself`], [`Refused::TooOften`].
+    pub fn enter_shared_wait_for_exclusive<'a>(
+        &'a self,
+        irql: &impl AtMostApcLevel,
+    ) -> Result<ReentrantGuard<'a, T, WithRegion<'a>>, Refused> {
+        self.enter(EnterMode::SharedWaitForExclusive, irql)
+    }
+
+    /// Lets other threads share what the calling thread has exclusively: its guards, however many, share
+    /// the resource from now on. Sharers that wait come in. `ExConvertExclusiveToSharedLite`.
+    ///
+    /// It is asked of the resource and not of a guard, since all guards of the thread change together;
+    /// they give `&T` before and after.
+    ///
+    /// IRQL <= APC_LEVEL, which the token shows.
+    ///
+    /// # Errors
+    /// [`NotExclusive`]: nothing changed.
+    pub fn convert(&self, _irql: &impl AtMostApcLevel) -> Result<(), NotExclusive> {
+        let object = self.cell.object();
+        if !object.acquired_exclusive() {
+            return Err(NotExclusive);
+        }
+        // SAFETY: the calling thread has it exclusively, and nothing here gives `&mut T`.
+        unsafe { object.convert() };
+        Ok(())
     }
 
     fn guard<H: Hold>(&self, hold: H) -> ReentrantGuard<'_, T, H> {
@@ -196,10 +286,21 @@ impl<T: ?Sized + Sync> ReentrantResource<T> {
             HeldAs::Shared(_) if mode == Mode::SharedWaitForExclusive && waits => {
                 Err(Refused::BehindItself)
             }
-            HeldAs::Shared(count) | HeldAs::Exclusive(count) if count >= MOST => {
-                Err(Refused::TooOften)
-            }
-            HeldAs::Not | HeldAs::Shared(_) | HeldAs::Exclusive(_) => Ok(()),
+            HeldAs::Not => Ok(()),
+            HeldAs::Shared(count) | HeldAs::Exclusive(count) => countable(count),
         }
+    }
+
+    fn countable(&self) -> Result<(), Refused> {
+        countable(self.cell.object().acquired_count())
+    }
+}
+
+/// Whether a thread that has a resource so often may have it once more.
+const fn countable(count: u32) -> Result<(), Refused> {
+    if count < MOST {
+        Ok(())
+    } else {
+        Err(Refused::TooOften)
     }
 }

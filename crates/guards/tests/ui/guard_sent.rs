@@ -2,7 +2,9 @@
 use apclab_guards::*;
 
 fn elsewhere(region: CriticalRegion) {
-    std::thread::spawn(move || drop(region));
+    another_thread(move || drop(region));
 }
+
+fn another_thread(_: impl FnOnce() + Send) {}
 
 fn main() {}

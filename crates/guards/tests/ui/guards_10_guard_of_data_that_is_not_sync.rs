@@ -2,9 +2,9 @@
 use apclab_guards::*;
 
 fn shared(guard: &ResourceExclusive<'_, std::cell::Cell<u32>>) {
-    std::thread::scope(|scope| {
-        scope.spawn(|| guard.get());
-    });
+    another_thread(|| drop(guard.get()));
 }
+
+fn another_thread(_: impl FnOnce() + Send) {}
 
 fn main() {}

@@ -2,20 +2,18 @@
 use apclab_guards::*;
 
 fn elsewhere(guard: &ResourceShared<'_, u32, WithRegion<'_>>) {
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let _ = **guard;
-            let _ = guard.parts();
-        });
+    another_thread(|| {
+        let _ = **guard;
+        let _ = guard.parts();
     });
 }
 
 fn there(guard: &mut ResourceShared<'_, u32, WithRegion<'_>>) {
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let _ = guard.parts();
-        });
+    another_thread(|| {
+        let _ = guard.parts();
     });
 }
+
+fn another_thread(_: impl FnOnce() + Send) {}
 
 fn main() {}

@@ -2,7 +2,9 @@
 use apclab_guards::*;
 
 fn elsewhere(guard: ResourceExclusive<'static, u32>) {
-    std::thread::spawn(move || drop(guard));
+    another_thread(move || drop(guard));
 }
+
+fn another_thread(_: impl FnOnce() + Send) {}
 
 fn main() {}

@@ -2,7 +2,9 @@
 use apclab_guards::*;
 
 fn elsewhere(irql: Passive) {
-    std::thread::spawn(move || apcs_disabled(&irql));
+    another_thread(move || drop(apcs_disabled(&irql)));
 }
+
+fn another_thread(_: impl FnOnce() + Send) {}
 
 fn main() {}

@@ -1,11 +1,14 @@
 //! The model's executive resources and push locks.
 
-use apclab_model::kernel::{Acquired, Kernel, PushLockId, PushLockMode, ResourceId, ResourceMode};
+use apclab_model::kernel::{
+    Acquired, Kernel, PushLockId, PushLockMode, ResourceId, ResourceMode,
+    ResourceOwner as OwnerInModel,
+};
 
 use super::machine::{acquire, call};
 use super::name::Name;
-use crate::backend::Mode;
 use crate::backend::memory::NotMade;
+use crate::backend::{EnterMode, Mode, ResourceOwner};
 
 fn of_model(mode: Mode) -> ResourceMode {
     match mode {
@@ -44,9 +47,9 @@ impl Resource {
         acquired == Acquired::Now
     }
 
-    pub(crate) fn enter_and_acquire(&self, mode: Mode) {
+    pub(crate) fn enter_and_acquire(&self, mode: EnterMode) {
         acquire(|kernel, thread| {
-            kernel.enter_and_acquire_resource(thread, self.0.get(), of_model(mode))
+            kernel.enter_and_acquire_resource(thread, self.0.get(), of_model(mode.into()))
         });
     }
 
@@ -60,6 +63,20 @@ impl Resource {
 
     pub(crate) unsafe fn convert(&self) {
         call(|kernel, thread| kernel.convert_resource(thread, self.0.get()));
+    }
+
+    pub(crate) unsafe fn reinitialize(&self) {
+        call(|kernel, thread| kernel.reinitialize_resource(thread, self.0.get()));
+    }
+
+    pub(crate) unsafe fn set_owner(&self, owner: &ResourceOwner) {
+        let owner = owner.pointer() as u64;
+        call(|kernel, thread| kernel.set_resource_owner(thread, self.0.get(), owner));
+    }
+
+    pub(crate) unsafe fn release_for(&self, owner: &ResourceOwner) {
+        let owner = OwnerInModel::Pointer(owner.pointer() as u64);
+        call(|kernel, thread| kernel.release_resource_for(thread, self.0.get(), owner));
     }
 
     pub(crate) fn acquired_exclusive(&self) -> bool {

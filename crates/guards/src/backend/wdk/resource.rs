@@ -5,8 +5,8 @@ use core::cell::UnsafeCell;
 use wdk_sys::{ERESOURCE, ntddk};
 
 use super::bytes::Bytes;
-use crate::backend::Mode;
 use crate::backend::memory::NotMade;
+use crate::backend::{EnterMode, Mode, ResourceOwner};
 
 /// The bug check of a resource that is dropped where it must not be: `ERES`, not one of Windows's.
 /// Parameter 1: 1 the IRQL is above APC_LEVEL, 2 the calling thread owns it. Parameter 2: the
@@ -66,20 +66,20 @@ impl Resource {
     }
 
     #[inline]
-    pub(crate) fn enter_and_acquire(&self, mode: Mode) {
+    pub(crate) fn enter_and_acquire(&self, mode: EnterMode) {
         let resource = self.0.get();
         // The pointers that the routines give are to be ignored.
         match mode {
             // SAFETY: initialised; callers hold a witness of IRQL <= APC_LEVEL.
-            Mode::Exclusive => unsafe {
+            EnterMode::Exclusive => unsafe {
                 ntddk::ExEnterCriticalRegionAndAcquireResourceExclusive(resource);
             },
-            // SAFETY: as above. There is no such routine that starves exclusive.
-            Mode::Shared | Mode::SharedStarveExclusive => unsafe {
+            // SAFETY: as above.
+            EnterMode::Shared => unsafe {
                 ntddk::ExEnterCriticalRegionAndAcquireResourceShared(resource);
             },
             // SAFETY: as above.
-            Mode::SharedWaitForExclusive => unsafe {
+            EnterMode::SharedWaitForExclusive => unsafe {
                 ntddk::ExEnterCriticalRegionAndAcquireSharedWaitForExclusive(resource);
             },
         }
@@ -101,6 +101,24 @@ impl Resource {
     pub(crate) unsafe fn convert(&self) {
         // SAFETY: the caller's thread owns it exclusively.
         unsafe { ntddk::ExConvertExclusiveToSharedLite(self.0.get()) };
+    }
+
+    pub(crate) unsafe fn reinitialize(&self) {
+        // The page has one answer, STATUS_SUCCESS.
+        // SAFETY: initialised; the caller says that nobody has it or waits for it.
+        let _ = unsafe { ntddk::ExReinitializeResourceLite(self.0.get()) };
+    }
+
+    pub(crate) unsafe fn set_owner(&self, owner: &ResourceOwner) {
+        let owner = core::ptr::without_provenance_mut(owner.pointer());
+        // SAFETY: the caller's thread owns it, and the owner's word stays; its low bits are set.
+        unsafe { ntddk::ExSetResourceOwnerPointer(self.0.get(), owner) };
+    }
+
+    pub(crate) unsafe fn release_for(&self, owner: &ResourceOwner) {
+        let owner = owner.pointer() as u64;
+        // SAFETY: the caller says that it was handed over to this owner, once more than released.
+        unsafe { ntddk::ExReleaseResourceForThreadLite(self.0.get(), owner) };
     }
 
     #[inline]
