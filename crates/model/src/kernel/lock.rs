@@ -74,8 +74,8 @@ impl Claim {
 }
 
 impl Kernel {
-    /// Whether `t`, which waits for a lock, could get it now; also while an APC routine runs
-    /// inside that wait.
+    /// Whether `t`, which waits for a lock, could get it now; in `Documented` also while an APC
+    /// routine runs inside that wait. (In `Nt52` the wait looks again when it resumes.)
     pub fn lock_available(&self, t: ThreadId) -> bool {
         self.available(t).is_some()
     }
@@ -104,7 +104,11 @@ impl Kernel {
     /// A claim of the thread that may be met now, and the frame that interrupts its wait.
     fn available(&self, t: ThreadId) -> Option<(Option<usize>, Claim)> {
         let thread = self.thread(t);
-        let interrupted = thread.frames.iter().enumerate();
+        let reached = match self.profile {
+            Profile::Documented => thread.frames.len(),
+            Profile::Nt52 => 0,
+        };
+        let interrupted = thread.frames[..reached].iter().enumerate();
         let interrupted =
             interrupted.filter_map(|(at, frame)| Some((Some(at), frame.wait.as_ref()?)));
         let waits = interrupted.chain(thread.wait.as_ref().map(|wait| (None, wait)));

@@ -6,7 +6,7 @@
 use super::bugcheck::KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE;
 use super::lock::{Acquired, Claim, LockId};
 use super::resource::IRQL_EX_APC_LTE3;
-use super::{APC_LEVEL, BugCheck, Kernel, Profile, PushLockId, ThreadId};
+use super::{APC_LEVEL, Answer, BugCheck, Kernel, Profile, PushLockId, ThreadId};
 
 /// How a push lock is held.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -58,7 +58,8 @@ impl Kernel {
         Err(BugCheck::freed_in_use(reason))
     }
 
-    /// `ExAcquirePushLockExclusive`, `ExAcquirePushLockShared`.
+    /// `ExAcquirePushLockExclusive`, `ExAcquirePushLockShared`. Where
+    /// [`Kernel::push_lock_sharer_queues`] may be either, the thread does not queue.
     ///
     /// # Errors
     ///
@@ -74,14 +75,48 @@ impl Kernel {
         l: PushLockId,
         mode: PushLockMode,
     ) -> Result<Acquired, BugCheck> {
+        let queues = self.push_lock_sharer_queues(l) == Answer::Is(true);
+        self.acquire_push_lock_choosing(t, l, mode, queues)
+    }
+
+    /// As [`Kernel::acquire_push_lock`]; `queues` is one of the answers of
+    /// [`Kernel::push_lock_sharer_queues`], and says nothing for an exclusive acquire.
+    ///
+    /// # Errors
+    ///
+    /// As [`Kernel::acquire_push_lock`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Kernel::acquire_push_lock`].
+    pub fn acquire_push_lock_choosing(
+        &mut self,
+        t: ThreadId,
+        l: PushLockId,
+        mode: PushLockMode,
+        queues: bool,
+    ) -> Result<Acquired, BugCheck> {
         self.push_lock_rules(t, 0xEA, "acquired")?;
         let claim = Claim::PushLock {
             lock: l,
             mode,
-            // No page says whether a new sharer queues behind those that wait.
-            behind: self.profile == Profile::Nt52,
+            behind: queues,
         };
         Ok(self.acquire(t, claim, true))
+    }
+
+    /// Whether a thread that wants to share the lock now has to wait as long as others share it,
+    /// because somebody waits for exclusive. No page says so, and none rules it out; in `Nt52` it
+    /// has to.
+    pub fn push_lock_sharer_queues(&self, l: PushLockId) -> Answer {
+        let shared = !self.push_locks.get(l.0).shared.is_empty();
+        match self.profile {
+            Profile::Nt52 => Answer::Is(true),
+            Profile::Documented if shared && self.count_claims(LockId::PushLock(l), true) > 0 => {
+                Answer::Either
+            }
+            Profile::Documented => Answer::Is(false),
+        }
     }
 
     /// `ExReleasePushLockExclusive`, `ExReleasePushLockShared`.

@@ -227,9 +227,15 @@ impl Kernel {
 
     /// `ExIsResourceAcquiredSharedLite`: how often the thread has acquired it, in either mode.
     pub fn resource_acquired_shared(&self, t: ThreadId, r: ResourceId) -> u32 {
+        self.resource_count(r, ResourceOwner::Thread(t))
+    }
+
+    /// How often the resource is held in the name of the owner, in either mode: by how many releases
+    /// it is given back.
+    pub fn resource_count(&self, r: ResourceId, owner: ResourceOwner) -> u32 {
         let resource = self.resources.get(r.0);
         let mut holds = resource.exclusive.iter().chain(&resource.shared);
-        let hold = holds.find(|hold| hold.owner == ResourceOwner::Thread(t));
+        let hold = holds.find(|hold| hold.owner == owner);
         hold.map_or(0, |hold| hold.count)
     }
 

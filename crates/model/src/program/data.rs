@@ -119,6 +119,11 @@ pub(super) fn written(step: Step) -> Option<Register> {
         | Step::Ran { to, .. }
         | Step::WaitFor { to, .. }
         | Step::Try { to, .. }
+        | Step::AcquiredExclusive { to, .. }
+        | Step::AcquiredShared { to, .. }
+        | Step::ExclusiveWaiters { to, .. }
+        | Step::SharedWaiters { to, .. }
+        | Step::ReleaseFor { to, .. }
         | Step::Load { to, .. } => Some(to),
         Step::Queue { to, .. } => to,
         _ => None,

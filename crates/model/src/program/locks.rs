@@ -3,13 +3,15 @@
 use apclab_protocol::program::{LockKind, Program};
 
 use super::number;
-use crate::kernel::{FastMutexId, FastMutexKind, Kernel, ObjectId};
+use crate::kernel::{FastMutexId, FastMutexKind, Kernel, ObjectId, PushLockId, ResourceId};
 
 /// A lock of the program.
 #[derive(Clone, Copy)]
 pub(super) enum Lock {
     Fast(FastMutexId),
     Mutex(ObjectId),
+    Resource(ResourceId),
+    Push(PushLockId),
 }
 
 /// Makes the program's locks. The machine numbers each kind from 0; the mutexes come after the
@@ -26,18 +28,43 @@ pub(super) fn create(program: &Program<'_>, kernel: &mut Kernel) {
             LockKind::Mutex => {
                 kernel.create_mutex();
             }
+            LockKind::Resource => {
+                kernel.create_resource();
+            }
+            LockKind::PushLock => {
+                kernel.create_push_lock();
+            }
         }
     }
 }
 
 /// The lock with that index in the program.
+///
+/// # Panics
+///
+/// When the program has no such lock.
 pub(super) fn lock(program: &Program<'_>, index: u8) -> Lock {
     let index = usize::from(index);
-    let raises = |index: usize| program.lock(index).is_some_and(LockKind::raises);
-    let fast = (0..index).filter(|&before| raises(before)).count();
-    if raises(index) {
-        Lock::Fast(FastMutexId(number(fast)))
-    } else {
-        Lock::Mutex(ObjectId(number(program.events() + index - fast)))
+    let earlier = |same: fn(LockKind) -> bool| {
+        let kinds = (0..index).filter_map(|before| program.lock(before));
+        kinds.filter(|&kind| same(kind)).count()
+    };
+    match program
+        .lock(index)
+        .expect("a step names a lock that is there")
+    {
+        LockKind::FastMutex | LockKind::GuardedMutex => {
+            Lock::Fast(FastMutexId(number(earlier(LockKind::raises))))
+        }
+        LockKind::Mutex => {
+            let mutexes = earlier(|kind| kind == LockKind::Mutex);
+            Lock::Mutex(ObjectId(number(program.events() + mutexes)))
+        }
+        LockKind::Resource => Lock::Resource(ResourceId(number(earlier(|kind| {
+            kind == LockKind::Resource
+        })))),
+        LockKind::PushLock => Lock::Push(PushLockId(number(earlier(|kind| {
+            kind == LockKind::PushLock
+        })))),
     }
 }

@@ -46,12 +46,12 @@ impl State {
             kernel.create_apc(thread(apc.lane.into()), kind);
         }
         Self {
+            apart: body::apart(program, kernel.profile()),
             kernel,
             lanes: (0..program.lanes())
                 .map(|lane| Lane::new(program, lane))
                 .collect(),
             data: Data::new(program),
-            apart: body::apart(program),
         }
     }
 

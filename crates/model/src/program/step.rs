@@ -4,15 +4,12 @@ use apclab_protocol::program::{Place, Program};
 use apclab_protocol::step::{Register, Step};
 
 use super::data::Change;
-use super::locks::{Lock, lock};
 use super::turn::Turn;
-use super::{Lane, place_of, thread};
-use crate::kernel::{
-    APC_LEVEL, Acquired, Answer, ApcId, BugCheck, Kernel, ObjectId, PASSIVE_LEVEL,
-};
+use super::{Lane, lock_steps, place_of, thread};
+use crate::kernel::{APC_LEVEL, Answer, ApcId, BugCheck, Kernel, ObjectId, PASSIVE_LEVEL};
 
 /// What comes of a step for the one that executes it.
-enum Effect {
+pub(super) enum Effect {
     /// It goes on.
     Done,
     /// It goes on with a value in a register.
@@ -38,11 +35,10 @@ pub(super) fn choices(kernel: &Kernel, program: &Program<'_>, lane: usize, step:
             Ok(Answer::Is(_)) | Err(_) => return 1,
         },
         Step::Set { event } => kernel.event_takers(ObjectId(event.into())),
-        Step::Release { lock: index } => match lock(program, index) {
-            // The last release, after which somebody else may have it.
-            Lock::Mutex(mutex) if kernel.mutex_state(mutex) == 0 => kernel.mutex_takers(mutex),
-            _ => return 1,
-        },
+        Step::Acquire { lock, mode } => {
+            return lock_steps::acquire_choices(kernel, program, lock, mode);
+        }
+        Step::Release { lock } => return lock_steps::release_choices(kernel, program, lock),
         _ => return 1,
     };
     takers.len().max(1)
@@ -115,44 +111,6 @@ impl Turn<'_> {
                 }
                 return Ok(Effect::Write(to, granted.into()));
             }
-            Step::Acquire { lock: index } => {
-                let acquired = match lock(program, index) {
-                    Lock::Fast(mutex) => kernel.acquire_fast_mutex(t, mutex)? == Acquired::Now,
-                    Lock::Mutex(mutex) => kernel.wait(t, &[mutex], false, true)?.is_some(),
-                };
-                if !acquired {
-                    return Ok(Effect::Waits);
-                }
-            }
-            Step::Release { lock: index } => match lock(program, index) {
-                Lock::Fast(mutex) => kernel.release_fast_mutex(t, mutex)?,
-                Lock::Mutex(mutex) => {
-                    kernel.release_mutex_choosing(t, mutex, choice)?;
-                }
-            },
-            Step::Try {
-                lock: index,
-                to,
-                milliseconds,
-                length,
-            } => {
-                let may_block = milliseconds > 0;
-                let acquired = match lock(program, index) {
-                    Lock::Fast(mutex) => kernel.try_fast_mutex(t, mutex)?,
-                    Lock::Mutex(mutex) => {
-                        let acquired = kernel.wait(t, &[mutex], false, may_block)?.is_some();
-                        if !acquired && may_block {
-                            return Ok(Effect::Waits);
-                        }
-                        acquired
-                    }
-                };
-                return Ok(Effect::Tried {
-                    to,
-                    acquired,
-                    length,
-                });
-            }
             Step::Store {
                 variable,
                 from,
@@ -167,6 +125,7 @@ impl Turn<'_> {
             Step::Barrier | Step::Repeat { .. } | Step::End => {
                 unreachable!("a barrier is an event of all lanes, and a cursor steers by itself")
             }
+            _ => return lock_steps::execute(kernel, program, self.lane, step, choice),
         }
         Ok(Effect::Done)
     }

@@ -10,7 +10,7 @@ use apclab_protocol::program::{
 use super::*;
 use crate::explore::{Limits, Outcomes, explore};
 use crate::kernel::{Baseline, Profile};
-use apclab_protocol::step::Step;
+use apclab_protocol::step::{Mode, Step};
 
 mod bodies;
 mod facts;

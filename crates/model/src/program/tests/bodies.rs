@@ -218,7 +218,10 @@ fn the_registers_of_a_body_stay_from_one_run_to_the_next() {
 fn an_apc_in_a_holder_of_a_kmutex_runs_under_it() {
     // The special body writes between the two stores of the owner, which nobody else can do.
     let lane = vec![
-        Step::Acquire { lock: 0 },
+        Step::Acquire {
+            lock: 0,
+            mode: Mode::Exclusive,
+        },
         queue(0),
         Step::Load { variable: 0, to: 0 },
         Step::Release { lock: 0 },

@@ -3,6 +3,7 @@
 use super::*;
 
 const BOTH: [Profile; 2] = [Profile::Documented, Profile::Nt52];
+/// The mutexes. What can be shared as well is in [`super::resources`] and [`super::push_locks`].
 const ALL: [LockKind; 3] = [LockKind::FastMutex, LockKind::GuardedMutex, LockKind::Mutex];
 
 fn with_locks(locks: &[LockKind], test: ProgramBuf) -> ProgramBuf {
@@ -37,16 +38,22 @@ fn store(constant: i64) -> Step {
 fn attempt(to: u8, milliseconds: u32, length: u32) -> Step {
     Step::Try {
         lock: 0,
+        mode: Mode::Exclusive,
         to,
         milliseconds,
         length,
     }
 }
 
+fn acquire(lock: u8) -> Step {
+    let mode = Mode::Exclusive;
+    Step::Acquire { lock, mode }
+}
+
 /// A load and a store between an acquire and its release.
 fn increment(lock: u8) -> Vec<Step> {
     vec![
-        Step::Acquire { lock },
+        acquire(lock),
         Step::Load { variable: 0, to: 0 },
         Step::Store {
             variable: 0,
@@ -83,7 +90,7 @@ fn a_raising_mutex_defers_both_kinds_and_a_kmutex_the_normal_one() {
         for lock in ALL {
             for apc in [Kind::Special, Kind::Normal] {
                 let lane = vec![
-                    Step::Acquire { lock: 0 },
+                    acquire(0),
                     queue(0),
                     ran(0, 0),
                     Step::Irql { to: 1 },
@@ -105,8 +112,8 @@ fn a_raising_mutex_defers_both_kinds_and_a_kmutex_the_normal_one() {
 #[test]
 fn a_kmutex_is_recursive_and_lets_apcs_in_at_the_last_release() {
     let lane = vec![
-        Step::Acquire { lock: 0 },
-        Step::Acquire { lock: 0 },
+        acquire(0),
+        acquire(0),
         queue(0),
         Step::Release { lock: 0 },
         ran(0, 0),
@@ -128,7 +135,7 @@ fn by_the_documents_the_one_who_released_may_come_before_the_one_who_waits() {
     let mut first = increment(0);
     first.extend(increment(0));
     let second = vec![
-        Step::Acquire { lock: 0 },
+        acquire(0),
         Step::Load { variable: 0, to: 0 },
         Step::Release { lock: 0 },
     ];
@@ -141,12 +148,7 @@ fn by_the_documents_the_one_who_released_may_come_before_the_one_who_waits() {
 
 #[test]
 fn the_block_of_a_try_runs_with_the_lock_only() {
-    let holder = vec![
-        Step::Acquire { lock: 0 },
-        store(1),
-        store(2),
-        Step::Release { lock: 0 },
-    ];
+    let holder = vec![acquire(0), store(1), store(2), Step::Release { lock: 0 }];
     let trier = vec![
         attempt(0, 0, 2),
         Step::Load { variable: 0, to: 1 },
@@ -167,11 +169,7 @@ fn the_block_of_a_try_runs_with_the_lock_only() {
 
 #[test]
 fn a_timed_try_of_a_kmutex_gets_it_or_runs_out_of_time() {
-    let holder = vec![
-        Step::Acquire { lock: 0 },
-        Step::Barrier,
-        Step::Release { lock: 0 },
-    ];
+    let holder = vec![acquire(0), Step::Barrier, Step::Release { lock: 0 }];
     let trier = |milliseconds| {
         vec![
             Step::Barrier,
@@ -192,7 +190,7 @@ fn a_timed_try_of_a_kmutex_gets_it_or_runs_out_of_time() {
 #[test]
 fn an_owner_s_timed_try_does_not_wait() {
     let lane = vec![
-        Step::Acquire { lock: 0 },
+        acquire(0),
         attempt(0, 10, 1),
         Step::Release { lock: 0 },
         Step::End,
@@ -326,7 +324,7 @@ fn raw_lanes_leave_regions_and_mutexes_in_any_order() {
     let lane = vec![
         Step::EnterCritical,
         Step::EnterGuarded,
-        Step::Acquire { lock: 0 },
+        acquire(0),
         queue(0),
         queue(1),
         Step::LeaveCritical,
@@ -351,8 +349,8 @@ fn raw_lanes_leave_regions_and_mutexes_in_any_order() {
 fn lock_order_inversion_is_a_deadlock() {
     let lane = |first, second| {
         vec![
-            Step::Acquire { lock: first },
-            Step::Acquire { lock: second },
+            acquire(first),
+            acquire(second),
             Step::Release { lock: second },
             Step::Release { lock: first },
         ]
