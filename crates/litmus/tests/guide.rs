@@ -41,7 +41,7 @@ fn examples(guide: &str) -> Vec<(&str, Test)> {
 #[test]
 fn its_examples_are_tests() {
     let guide = guide();
-    assert_eq!(examples(&guide).len(), 3);
+    assert_eq!(examples(&guide).len(), 5);
     for (source, test) in examples(&guide) {
         let bytes = test.program.encode();
         let judged = verify(&Program::parse(&bytes).unwrap(), MACHINE);

@@ -6,9 +6,13 @@ use crate::condition::{Condition, Formula, Quantifier};
 use crate::report::Reported;
 use crate::test::Expectation;
 use crate::token::TokenKind;
+use crate::words;
 
 const OPERAND: &str =
     "`LANE:REGISTER = NUMBER`, `VARIABLE = NUMBER`, `true`, `false`, `deadlock`, `~` or `(`";
+
+/// The words that are formulas by themselves.
+const CONSTANTS: [&str; 3] = ["true", "false", "deadlock"];
 
 impl<'s> Parser<'s> {
     /// A quantifier, which has been read, and its formula. It may take several lines, and nothing
@@ -76,12 +80,21 @@ impl<'s> Parser<'s> {
                 self.expect(TokenKind::Close, r"`/\`, `\/` or `)`")?;
                 Ok(inner)
             }
-            TokenKind::Word if self.take_keyword("true") => Ok(Formula::True),
-            TokenKind::Word if self.take_keyword("false") => Ok(Formula::False),
-            TokenKind::Word if self.take_keyword("deadlock") => Ok(Formula::Deadlock),
+            TokenKind::Word if self.is_constant() => Ok(match self.keyword(&CONSTANTS)? {
+                "true" => Formula::True,
+                "false" => Formula::False,
+                _ => Formula::Deadlock,
+            }),
             TokenKind::Word => self.equation(),
             _ => Err(self.unexpected(OPERAND)),
         }
+    }
+
+    /// Whether a word is one that stands for a formula by itself, or a misspelling of one and no name.
+    fn is_constant(&self) -> bool {
+        let word = self.here().text;
+        CONSTANTS.contains(&word)
+            || words::nearest(word, CONSTANTS).is_some() && self.kind_of(word).is_none()
     }
 
     /// `LANE:REGISTER = NUMBER` or `VARIABLE = NUMBER`

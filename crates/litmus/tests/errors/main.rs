@@ -1,6 +1,7 @@
 //! What the errors look like, and where they point.
 
 mod limits;
+mod locks;
 mod steps;
 
 use apclab_litmus::parse;
