@@ -18,7 +18,9 @@ use crate::{Choice, Options, Schedule, status};
 /// One simulated machine with the driver loaded and its device started. Several may live in one
 /// process; they share nothing.
 ///
-/// Dropping it switches the machine off as a power cut would: the driver is not unloaded.
+/// Dropping it switches the machine off as a power cut would: the driver is not unloaded. The
+/// machine's threads leave the driver's code and end; one that has ended by a bug check or by a
+/// deadlock leaves no more behind in the process.
 #[derive(Debug)]
 pub struct Host {
     driver: Driver,
@@ -194,15 +196,19 @@ impl Host {
         }
         let report = self.driver.unload()?;
         machine.halt(&mut machine.lock());
-        machine.await_threads();
+        machine.await_threads(machine.options.answer_deadline);
         Ok(report)
     }
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
+        /// All that they have to do is to leave the driver's code.
+        const LEAVING: Duration = Duration::from_secs(1);
         let machine = &self.driver.machine;
         machine.halt(&mut machine.lock());
+        // Otherwise machines that are started one after the other pile their threads up.
+        machine.await_threads(LEAVING);
     }
 }
 

@@ -31,6 +31,8 @@ mod bindings;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod bugcheck;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod deadlock;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod delivery;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod dispatch;
@@ -88,7 +90,8 @@ mod unsupported;
 pub use host::{File, Host, Pending};
 pub use options::Options;
 pub use report::{
-    BugCheckReport, Completion, HostError, Leak, NoAnswer, StartError, StopReport, ThreadReport,
+    BugCheckReport, Completion, DeadlockReport, HostError, Leak, NoAnswer, StartError, StopReport,
+    Stuck, ThreadReport,
 };
 pub use schedule::{Choice, Exploration, Schedule, explore_schedules};
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]

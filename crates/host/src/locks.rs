@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use apclab_model::kernel::{
-    BugCheck, FastMutexId, FastMutexKind, ObjectId, PushLockId, ResourceId,
+    BugCheck, FastMutexId, FastMutexKind, LockId, ObjectId, PushLockId, ResourceId,
 };
 
 use crate::bugcheck;
@@ -28,6 +28,30 @@ pub(crate) struct Locks {
     mutexes: BTreeMap<u64, ObjectId>,
     resources: BTreeMap<u64, ResourceId>,
     push: BTreeMap<u64, PushLockId>,
+}
+
+impl Locks {
+    /// Every lock that is no dispatcher object, with a name that has its address.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (LockId, String)> {
+        let named = |kind: &str, address: u64| format!("the {kind} at {address:#x}");
+        let fast = self.fast_mutexes.iter().map(move |(address, (kind, id))| {
+            let name = named(fast_mutex_name(*kind), *address);
+            (LockId::FastMutex(*id), name)
+        });
+        let resources = self.resources.iter();
+        let resources =
+            resources.map(move |(at, id)| (LockId::Resource(*id), named("resource", *at)));
+        let push = self.push.iter();
+        let push = push.map(move |(at, id)| (LockId::PushLock(*id), named("push lock", *at)));
+        fast.chain(resources).chain(push)
+    }
+}
+
+fn fast_mutex_name(kind: FastMutexKind) -> &'static str {
+    match kind {
+        FastMutexKind::Fast => "fast mutex",
+        FastMutexKind::Guarded => "guarded mutex",
+    }
 }
 
 /// Takes the locks of `size` bytes out of the table that lie in `range`, at least in part.
@@ -265,10 +289,7 @@ impl State {
     pub(crate) fn forget_locks(&mut self, range: &Range<u64>, how: &str) -> Result<(), BugCheck> {
         let Self { kernel, locks, .. } = self;
         for (address, (kind, id)) in take(&mut locks.fast_mutexes, FAST_MUTEX_SIZE, range) {
-            let name = match kind {
-                FastMutexKind::Fast => "fast mutex",
-                FastMutexKind::Guarded => "guarded mutex",
-            };
+            let name = fast_mutex_name(kind);
             at_address(kernel.remove_fast_mutex(id), name, address, how)?;
         }
         for (address, id) in take(&mut locks.mutexes, KMUTEX_SIZE, range) {

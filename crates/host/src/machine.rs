@@ -57,7 +57,8 @@ pub(crate) struct State {
     pub(crate) never: ObjectId,
     /// The addresses of the variable PsThreadType and of the type object that it points to.
     pub(crate) thread_type: (u64, u64),
-    report: Option<BugCheckReport>,
+    /// What ended the machine, when nobody switched it off.
+    ending: Option<HostError>,
     /// How many OS threads belong to the machine.
     pub(crate) running: usize,
     /// How many threads the driver has created.
@@ -74,10 +75,7 @@ impl State {
 
     /// Why the machine does not serve the host's callers any more.
     pub(crate) fn error(&self) -> HostError {
-        match &self.report {
-            Some(report) => HostError::BugCheck(report.clone()),
-            None => HostError::Off,
-        }
+        self.ending.clone().unwrap_or(HostError::Off)
     }
 
     /// Wakes every sleeping thread that has something to do.
@@ -159,7 +157,7 @@ impl Machine {
             scheduler: Scheduler::new(&options.schedule, ticks(options.short_timeout)),
             never,
             thread_type: (0, 0),
-            report: None,
+            ending: None,
             running: 0,
             created: 0,
             deepest_stack: 0,
@@ -227,15 +225,21 @@ impl Machine {
 
     /// Stops the machine with a bug check, unless it has one already.
     pub(crate) fn bug_check(&self, state: &mut State, check: BugCheck, thread: Option<&Shared>) {
-        if state.report.is_none() && !self.stopped() {
-            let last = thread.map_or(0, |thread| thread.last.load(Ordering::Relaxed));
-            state.report = Some(BugCheckReport {
-                code: check.code,
-                parameters: check.parameters,
-                thread: thread.map_or_else(|| "the host".to_owned(), |thread| thread.name.clone()),
-                routine: self.routine(last),
-                reason: check.reason,
-            });
+        let last = thread.map_or(0, |thread| thread.last.load(Ordering::Relaxed));
+        let report = BugCheckReport {
+            code: check.code,
+            parameters: check.parameters,
+            thread: thread.map_or_else(|| "the host".to_owned(), |thread| thread.name.clone()),
+            routine: self.routine(last),
+            reason: check.reason,
+        };
+        self.end(state, HostError::BugCheck(report));
+    }
+
+    /// Stops the machine for this reason, unless it has stopped already.
+    pub(crate) fn end(&self, state: &mut State, why: HostError) {
+        if !self.stopped() {
+            state.ending.get_or_insert(why);
         }
         self.halt(state);
     }

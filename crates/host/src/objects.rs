@@ -58,6 +58,13 @@ impl Objects {
         self.threads.get(&object).map(|thread| thread.ended)
     }
 
+    /// The thread that has not ended and whose end the event stands for.
+    pub(crate) fn ends_with(&self, event: ObjectId) -> Option<ThreadId> {
+        let mut threads = self.threads.values();
+        let thread = threads.find(|thread| thread.running && thread.ended == event);
+        thread.map(|thread| thread.id)
+    }
+
     /// Signals that the thread has ended.
     pub(crate) fn thread_ended(&mut self, object: u64, kernel: &mut Kernel) {
         if let Some(thread) = self.threads.get_mut(&object) {

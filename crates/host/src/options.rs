@@ -14,6 +14,10 @@ pub struct Options {
     pub driver: PathBuf,
     /// Whether `MmGetSystemRoutineAddress` finds `KeInitializeApc` and `KeInsertQueueApc`.
     pub kernel_apc_routines: bool,
+    /// Whether `MmGetSystemRoutineAddress` finds `ApclabDeadlocksEnd`, which no NT kernel has: the
+    /// driver then runs programs that may deadlock. The machine ends a deadlock in any case
+    /// ([`HostError::Deadlock`](crate::HostError::Deadlock)).
+    pub ends_deadlocks: bool,
     /// The APC-disable counters that a thread created by the driver starts with.
     pub baseline: Baseline,
     /// Which of the model's two profiles the kernel follows.
@@ -42,12 +46,13 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults for the driver image `driver`: the NT 5.2 profile, kernel APC routines found,
-    /// a baseline of zero, 30 seconds to answer, all threads at the same time.
+    /// The defaults for the driver image `driver`: the NT 5.2 profile, kernel APC routines and
+    /// `ApclabDeadlocksEnd` found, a baseline of zero, 30 seconds to answer, all threads at the same time.
     pub fn new(driver: impl Into<PathBuf>) -> Self {
         Self {
             driver: driver.into(),
             kernel_apc_routines: true,
+            ends_deadlocks: true,
             baseline: Baseline::default(),
             profile: Profile::Nt52,
             answer_deadline: Duration::from_secs(30),

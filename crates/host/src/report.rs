@@ -1,8 +1,12 @@
 //! What the host answers: completions, and everything that may go wrong, in words.
 
+mod deadlock;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use deadlock::{DeadlockReport, Stuck};
 
 /// How a request ended: the two words of `IO_STATUS_BLOCK`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +170,9 @@ pub enum HostError {
     /// The machine has bug-checked; it runs no driver code any more.
     #[error("{0}")]
     BugCheck(BugCheckReport),
+    /// Threads of the driver wait for each other; the machine runs no driver code any more.
+    #[error("{0}")]
+    Deadlock(DeadlockReport),
     /// The driver did not answer in time.
     #[error("{0}")]
     NoAnswer(Box<NoAnswer>),

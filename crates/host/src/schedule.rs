@@ -40,6 +40,18 @@ pub enum Schedule {
     Random(u64),
     /// The n-th choice is the n-th number, counted from 0, and 0 after the last one.
     Replay(Vec<u32>),
+    /// Probabilistic concurrency testing (Burckhardt and others, ASPLOS 2010): each thread has a
+    /// random priority, the first one in it goes on, and at `depth - 1` random choices the first
+    /// one becomes the last. An error that needs `depth` events to come in a certain order is found
+    /// with a probability of at least one in (threads × choices to the power of `depth - 1`), also
+    /// where a thread has to stay behind for long, which [`Schedule::Random`] makes unlikely. APCs
+    /// and time-outs have priorities of their own.
+    Pct {
+        /// The seed of the generator.
+        seed: u64,
+        /// How many events have to come in a certain order, 1 at least.
+        depth: u32,
+    },
 }
 
 /// A choice that a deterministic machine has made.

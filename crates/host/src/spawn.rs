@@ -2,8 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use apclab_model::kernel::{Baseline, EventKind, ThreadId};
 use parking_lot::Condvar;
@@ -38,6 +38,9 @@ impl Machine {
             last: AtomicU64::new(0),
             system: AtomicU64::new(0),
             serving: AtomicBool::new(false),
+            idle: AtomicBool::new(false),
+            forever: AtomicBool::new(false),
+            polls: AtomicU32::new(0),
         });
         let object = shared.object;
         let id = {
@@ -111,14 +114,15 @@ impl Machine {
             }
         }
         state.running -= 1;
+        self.look_for_deadlock(&mut state, false);
         self.thread_leaves(&mut state, id);
         state.wake();
         self.callers.notify_all();
     }
 
-    /// Waits until every OS thread of a machine that has been switched off is gone.
-    pub(crate) fn await_threads(&self) {
-        let deadline = Instant::now() + self.options.answer_deadline;
+    /// Waits until every OS thread of a machine that has been switched off is gone, for so long.
+    pub(crate) fn await_threads(&self, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
         let mut state = self.lock();
         while state.running > 0 {
             if self.callers.wait_until(&mut state, deadline).timed_out() {

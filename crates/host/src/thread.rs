@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use apclab_model::kernel::ThreadId;
 use parking_lot::{Condvar, MutexGuard};
@@ -37,6 +37,12 @@ pub(crate) struct Shared {
     pub(crate) system: AtomicU64,
     /// Whether it has a routine of the driver on its stack.
     pub(crate) serving: AtomicBool,
+    /// Whether it runs requests of user mode and has none.
+    pub(crate) idle: AtomicBool,
+    /// Whether the wait that it is in has no time-out.
+    pub(crate) forever: AtomicBool,
+    /// How often in a row it has called one wait again after its time-out, and nothing else.
+    pub(crate) polls: AtomicU32,
 }
 
 /// A thread, as it sees itself.
@@ -49,6 +55,10 @@ pub(crate) struct Thread {
     /// How many calls into the driver are on the stack.
     depth: Cell<u32>,
     trap: Cell<Option<Trap>>,
+    /// The export and the place of the last call, if that was a wait that timed out.
+    timed_out: Cell<Option<(u64, u64)>>,
+    /// Whether the wait that the export which runs now began has timed out.
+    pub(crate) expired: Cell<bool>,
     /// The status that the thread ends itself with.
     pub(crate) exit_status: Cell<i32>,
     /// Whether `PsTerminateSystemThread` may end it.
@@ -81,6 +91,8 @@ impl Thread {
             stack,
             depth: Cell::new(0),
             trap: Cell::new(None),
+            timed_out: Cell::new(None),
+            expired: Cell::new(false),
             exit_status: Cell::new(0),
             system,
         };
@@ -148,6 +160,11 @@ impl Thread {
         if self.machine.stopped() {
             return Err(Fault::Stopped);
         }
+        let call = (here, arguments.site);
+        let polls = self.shared.polls.load(Ordering::Relaxed);
+        let again = self.timed_out.take() == Some(call);
+        let polls = if again { polls.saturating_add(1) } else { 0 };
+        self.shared.polls.store(polls, Ordering::SeqCst);
         if export.delivers {
             drop(self.deliver(self.lock())?);
             // The routines of an APC may have called other exports.
@@ -159,6 +176,9 @@ impl Thread {
         };
         if export.delivers {
             drop(self.deliver(self.lock())?);
+        }
+        if self.expired.take() {
+            self.timed_out.set(Some(call));
         }
         if self.machine.stopped() {
             Err(Fault::Stopped)

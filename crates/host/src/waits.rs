@@ -7,6 +7,7 @@ use apclab_model::kernel::{Acquired, BugCheck, Kernel, ObjectId};
 
 use crate::bugcheck;
 use crate::dispatch::Fault;
+use crate::machine::State;
 use crate::scheduler::{Place, Turn};
 use crate::thread::{Guard, Thread};
 
@@ -79,7 +80,12 @@ impl Thread {
             }
             let now = Instant::now();
             if deadline.is_some_and(|deadline| deadline <= now) && state.kernel.expire(self.id) {
+                self.expired.set(true);
                 return Ok(None);
+            }
+            self.is_about_to_sleep(&mut state, deadline.is_none());
+            if self.machine.stopped() {
+                return Err(Fault::Stopped);
             }
             self.shared.asleep.store(true, Ordering::SeqCst);
             match deadline {
@@ -92,13 +98,22 @@ impl Thread {
         }
     }
 
+    /// Says for how long the thread waits, which may be what closes a circle. An APC that has run
+    /// inside the wait may have waited for itself.
+    fn is_about_to_sleep(&self, state: &mut State, forever: bool) {
+        self.shared.forever.store(forever, Ordering::SeqCst);
+        self.machine.look_for_deadlock(state, false);
+    }
+
     /// The same where the threads take turns.
     fn block_in_turn<'a>(
         &'a self,
         mut state: Guard<'a>,
         place: Place,
     ) -> Result<Option<usize>, Fault> {
+        let forever = matches!(place, Place::Wait { deadline: None, .. });
         loop {
+            self.is_about_to_sleep(&mut state, forever);
             match self.pass(&mut state, place)? {
                 Turn::Deliver => state = self.deliver_one(state)?,
                 Turn::Run => {
@@ -108,6 +123,7 @@ impl Thread {
                 }
                 Turn::Expire => {
                     if state.kernel.expire(self.id) {
+                        self.expired.set(true);
                         return Ok(None);
                     }
                 }

@@ -121,6 +121,9 @@ impl Machine {
             Ok(done)
         });
         let idle = self.workers.idle.lock().pop();
+        if let Some(idle) = &idle {
+            idle.shared.idle.store(false, Ordering::SeqCst);
+        }
         let work = match idle {
             Some(idle) => match idle.jobs.send(Job {
                 process,
@@ -169,7 +172,12 @@ fn work_off(
         if machine.stopped() {
             return Err(Fault::Stopped);
         }
-        machine.thread_leaves(&mut machine.lock(), thread.id);
+        {
+            let mut state = machine.lock();
+            thread.shared.idle.store(true, Ordering::SeqCst);
+            machine.look_for_deadlock(&mut state, false);
+            machine.thread_leaves(&mut state, thread.id);
+        }
         let shared = Arc::clone(&thread.shared);
         let id = thread.id;
         machine.workers.idle.lock().push(Idle { jobs, id, shared });

@@ -1,5 +1,8 @@
 //! The run-time library, and the look-up of routines by name.
 
+use apclab_protocol::message::DEADLOCKS_END;
+
+use crate::Options;
 use crate::dispatch::{Arguments, Export, Fault};
 use crate::status;
 use crate::thread::Thread;
@@ -8,6 +11,8 @@ pub(super) const EXPORTS: &[Export] = &[
     Export::plain("RtlGetVersion", version),
     Export::plain("RtlCopyUnicodeString", copy_unicode_string),
     Export::plain("MmGetSystemRoutineAddress", system_routine),
+    // That it is there is all that it says.
+    Export::plain(DEADLOCKS_END, |_, _| Ok(status::word(status::SUCCESS))),
 ];
 
 /// The version that the machine claims to be: Windows 10 2004, the oldest that the driver runs on.
@@ -59,8 +64,14 @@ fn copy_unicode_string(thread: &Thread, arguments: &Arguments) -> Result<u64, Fa
     Ok(0)
 }
 
-/// Routines that only some kernels give away: optional for the driver.
-const OPTIONAL: [&str; 2] = ["KeInitializeApc", "KeInsertQueueApc"];
+/// What a machine may be told not to have, by its name.
+fn hidden(name: &str, options: &Options) -> bool {
+    match name {
+        "KeInitializeApc" | "KeInsertQueueApc" => !options.kernel_apc_routines,
+        DEADLOCKS_END => !options.ends_deadlocks,
+        _ => false,
+    }
+}
 
 fn system_routine(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     let name = thread
@@ -68,7 +79,7 @@ fn system_routine(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> 
         .memory
         .read_unicode_string(arguments.word(0))?;
     let machine = &thread.machine;
-    if OPTIONAL.contains(&name.as_str()) && !machine.options.kernel_apc_routines {
+    if hidden(&name, &machine.options) {
         return Ok(0);
     }
     Ok(machine.system_routine(&name).unwrap_or(0))

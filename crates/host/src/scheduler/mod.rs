@@ -1,5 +1,6 @@
 //! The scheduler of a deterministic machine: see [`Schedule`].
 
+mod source;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use apclab_model::kernel::{Kernel, ThreadId};
 use crate::Schedule;
 use crate::schedule::Choice;
 use crate::thread::Shared;
+use source::{Key, Source};
 
 /// Where a thread is that takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +60,16 @@ enum Next {
     Lock(ThreadId),
 }
 
-/// Where choices come from.
-#[derive(Debug)]
-enum Source {
-    /// The state of a SplitMix64 generator.
-    Random(u64),
-    Replay(Vec<u32>),
+impl Next {
+    /// What a preference for it is remembered by.
+    fn key(&self) -> Key {
+        match *self {
+            Self::Turn(id, Turn::Run) => (id, 0),
+            Self::Turn(id, Turn::Deliver) => (id, 1),
+            Self::Turn(id, Turn::Expire) => (id, 2),
+            Self::Lock(id) => (id, 3),
+        }
+    }
 }
 
 /// The threads that take turns, and the choices made.
@@ -119,6 +125,11 @@ impl Scheduler {
     pub(crate) fn read_clock(&mut self) -> u64 {
         self.now += 1;
         self.now
+    }
+
+    /// The choices since the schedule began.
+    pub(crate) fn made(&self) -> &[Choice] {
+        &self.choices
     }
 
     /// Whether no thread runs or could run.
@@ -188,39 +199,55 @@ impl Scheduler {
         let Some(most) = alternatives.checked_sub(1).filter(|&most| most > 0) else {
             return 0;
         };
-        let taken = match &mut self.source {
-            Source::Random(state) => draw(state, alternatives),
-            Source::Replay(numbers) => {
-                let number = numbers.get(self.choices.len()).map_or(0, |n| *n as usize);
-                if number > most {
-                    self.misfit.get_or_insert(self.choices.len());
-                }
-                number.min(most)
+        let taken = self.source.choose(self.choices.len(), alternatives);
+        self.note(alternatives, taken);
+        taken.min(most)
+    }
+
+    /// Chooses among what may happen next.
+    fn choose_way(&mut self, ways: &[Next]) -> usize {
+        let keys: Vec<_> = ways.iter().map(Next::key).collect();
+        match self.source.prefer(self.choices.len(), &keys) {
+            Some(taken) => {
+                self.note(ways.len(), taken);
+                taken
             }
-        };
+            None => self.choose(ways.len()),
+        }
+    }
+
+    fn note(&mut self, alternatives: usize, taken: usize) {
+        if taken >= alternatives {
+            self.misfit.get_or_insert(self.choices.len());
+        }
+        let taken = taken.min(alternatives - 1);
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         self.choices.push(Choice {
             alternatives: number(alternatives),
             taken: number(taken),
         });
-        taken
     }
 
-    /// Decides what happens next.
+    /// Decides what happens next. `None` when only time can pass.
     fn next(&mut self, kernel: &Kernel) -> Option<Next> {
         if let Some(id) = self.at_once(kernel) {
             return Some(Next::Turn(id, Turn::Run));
         }
-        let mut ways = self.ways(kernel);
-        if ways.is_empty() {
-            self.now = self.now.max(self.next_deadline(kernel)?);
-            ways = self.ways(kernel);
-        }
-        let next = ways[self.choose(ways.len())];
+        let ways = self.ways(kernel);
+        let next = *ways.get(self.choose_way(&ways))?;
         if let Next::Turn(id, Turn::Expire) = next {
             self.pass_time(id);
         }
         Some(next)
+    }
+
+    /// Lets virtual time pass until a wait times out. `false` when no wait can.
+    fn wait_for_time_out(&mut self, kernel: &Kernel) -> bool {
+        let Some(end) = self.next_deadline(kernel) else {
+            return false;
+        };
+        self.now = self.now.max(end);
+        true
     }
 
     /// The wait of the thread times out now.
@@ -293,25 +320,4 @@ impl Scheduler {
 /// Whether the wait that the thread is in may end by its time-out.
 fn can_expire(kernel: &Kernel, id: ThreadId) -> bool {
     kernel.waiting(id) && !kernel.satisfied(id) && !kernel.forced(id)
-}
-
-impl Source {
-    fn new(schedule: &Schedule) -> Option<Self> {
-        match schedule {
-            Schedule::Free => None,
-            Schedule::Random(seed) => Some(Self::Random(*seed)),
-            Schedule::Replay(numbers) => Some(Self::Replay(numbers.clone())),
-        }
-    }
-}
-
-/// A number below `below` from the SplitMix64 generator. The error of the remainder is below
-/// one in 2^50 for so few ways.
-fn draw(state: &mut u64, below: usize) -> usize {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^= z >> 31;
-    usize::try_from(z % below as u64).unwrap_or(0)
 }

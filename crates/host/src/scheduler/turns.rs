@@ -16,21 +16,33 @@ impl State {
             None => 0,
         }
     }
+
+    /// Lets virtual time pass until a wait times out. `false` when no wait can.
+    fn wait_for_time_out(&mut self) -> bool {
+        let Some(scheduler) = &mut self.scheduler else {
+            return false;
+        };
+        scheduler.wait_for_time_out(&self.kernel)
+    }
 }
 
 impl Machine {
     /// Gives the processor to the next thread, unless one has it.
     pub(crate) fn reschedule(&self, state: &mut State) {
-        let State {
-            scheduler: Some(scheduler),
-            kernel,
-            threads,
-            ..
-        } = state
-        else {
-            return;
-        };
-        while scheduler.running.is_none() {
+        // What the threads of a machine do that has stopped is no part of the schedule.
+        while !self.stopped() {
+            let State {
+                scheduler: Some(scheduler),
+                kernel,
+                threads,
+                ..
+            } = state
+            else {
+                return;
+            };
+            if scheduler.running.is_some() {
+                return;
+            }
             match scheduler.next(kernel) {
                 Some(Next::Lock(id)) => {
                     let given = kernel.give_lock(id);
@@ -44,8 +56,11 @@ impl Machine {
                     }
                 }
                 None => {
-                    self.callers.notify_all();
-                    return;
+                    self.look_for_deadlock(state, true);
+                    if !self.stopped() && !state.wait_for_time_out() {
+                        self.callers.notify_all();
+                        return;
+                    }
                 }
             }
         }
