@@ -82,7 +82,9 @@ fn check(status: NTSTATUS) -> Result<(), NtStatus> {
 
 /// `EvtDriverDeviceAdd`. IRQL: PASSIVE_LEVEL.
 unsafe extern "C" fn device_add(_driver: WDFDRIVER, init: PWDFDEVICE_INIT) -> NTSTATUS {
-    match add(init) {
+    // SAFETY: the framework calls this at PASSIVE_LEVEL; it is the activation's only token.
+    let irql = unsafe { Passive::assume() };
+    match add(init, &irql) {
         Ok(()) => SUCCESS,
         Err(status) => status,
     }
@@ -90,13 +92,13 @@ unsafe extern "C" fn device_add(_driver: WDFDRIVER, init: PWDFDEVICE_INIT) -> NT
 
 /// Creates the device, its queue, its interface and its link. When a step fails the framework
 /// deletes what the steps before it made.
-fn add(init: PWDFDEVICE_INIT) -> Result<(), NtStatus> {
+fn add(init: PWDFDEVICE_INIT, irql: &Passive) -> Result<(), NtStatus> {
     initialise(init);
     let device = create(init)?;
     let state = Shared::try_new(Device {
         // SAFETY: the device is live, and all callbacks that use the lock end before its cleanup.
         sessions: unsafe { Sessions::new(device.cast()) }?,
-        routines: routines::find(),
+        routines: routines::find(irql),
     })?;
     // SAFETY: the device was just created with a DeviceContext.
     let context = unsafe { context::of::<DeviceContext>(device.cast()) };

@@ -152,10 +152,7 @@ fn load(
     }
     let (session, judged) = request.with_input(lengths.input, |input| {
         let (header, program) = Header::split(input)?;
-        Ok((
-            header.session,
-            judge(program, device.routines.machine())?,
-        ))
+        Ok((header.session, judge(program, device.routines.machine())?))
     })?;
     let asker = Asker::of(request, session)?;
     let mut reply = LoadReply {

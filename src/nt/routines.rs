@@ -1,10 +1,11 @@
 //! Routines that are exported but undocumented, looked up at run time.
 //!
 //! Without them the driver loads, says so in the reply to QUERY, and refuses programs that queue
-//! APCs, or that may deadlock. The signatures are those of every NT kernel since 5.0 (docs/semantics.md, section 2).
+//! APCs, acquire push locks, or may deadlock. The signatures are those of every NT kernel since 5.0 (docs/semantics.md, section 2).
 
 use core::ffi::c_void;
 
+use apclab_guards::{Passive, find_push_locks};
 use apclab_protocol::message::{self, routines};
 use apclab_protocol::verify::Machine;
 use wdk_sys::{
@@ -55,6 +56,7 @@ impl Found {
         Machine {
             apc_routines: self.apc.is_some(),
             ends_deadlocks: self.bits & routines::DEADLOCKS_END != 0,
+            push_locks: self.bits & routines::PUSH_LOCKS != 0,
         }
     }
 }
@@ -88,7 +90,7 @@ fn address(mut name: [u16; NAME_UNITS], units: u16) -> *mut c_void {
 }
 
 /// Looks the optional routines up. IRQL: PASSIVE_LEVEL.
-pub(crate) fn find() -> Found {
+pub(crate) fn find(irql: &Passive) -> Found {
     let initialize = address(INITIALIZE_APC, 15);
     let insert = address(INSERT_QUEUE_APC, 16);
     // Never called, and exported by no Windows kernel: that it is there is all it says.
@@ -99,6 +101,9 @@ pub(crate) fn find() -> Found {
     }
     if !insert.is_null() {
         bits |= routines::INSERT_QUEUE_APC;
+    }
+    if find_push_locks(irql) {
+        bits |= routines::PUSH_LOCKS;
     }
     if !deadlocks_end.is_null() {
         bits |= routines::DEADLOCKS_END;

@@ -93,11 +93,7 @@ impl<'r> Interpreter<'r> {
     ///
     /// # Errors
     /// [`Halted`]: the run was cancelled, or a wait hit its deadline.
-    pub(crate) fn execute(
-        &mut self,
-        irql: &mut Passive,
-        slots: &mut [Slot],
-    ) -> Result<(), Halted> {
+    pub(crate) fn execute(&mut self, irql: &mut Passive, slots: &mut [Slot]) -> Result<(), Halted> {
         let ended = self.scope(irql, slots, None).map(drop);
         if let Some(raw) = &mut self.raw {
             raw.leave_all(irql);
@@ -125,8 +121,7 @@ impl<'r> Interpreter<'r> {
                     0
                 }
                 Step::ReleaseLeave { lock } => match &mut self.raw {
-                    Some(raw) if raw.release_leave(lock, irql) => 0,
-                    Some(_) => return Err(Halted),
+                    Some(raw) => raw.release_leave(lock, irql).map(|()| 0)?,
                     None => return Ok(Left::Closed),
                 },
                 Step::HandOver { lock } => match &mut self.raw {
@@ -275,7 +270,6 @@ impl<'r> Interpreter<'r> {
             _ => {}
         }
     }
-
 }
 
 impl Interpreter<'_> {

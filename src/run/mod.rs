@@ -21,3 +21,4 @@ pub(crate) mod raw;
 pub(crate) mod runner;
 pub(crate) mod state;
 pub(crate) mod trace;
+pub(crate) mod unscoped;

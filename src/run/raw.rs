@@ -148,22 +148,25 @@ impl<'r> Raw<'r> {
         self.note(lock, true).map(drop)
     }
 
-    /// Releases a resource and leaves a critical region; `false` when the lane has not both.
-    pub(crate) fn release_leave(&mut self, lock: u8, irql: &impl AtMostApcLevel) -> bool {
-        let (Some(resource), Some(critical)) = (
-            self.run.locks.resource(lock),
-            self.critical.checked_sub(1),
-        ) else {
-            return false;
-        };
+    /// Releases a resource and leaves a critical region.
+    ///
+    /// # Errors
+    /// [`Halted`]: the lane has not both. Nothing was released.
+    pub(crate) fn release_leave(
+        &mut self,
+        lock: u8,
+        irql: &impl AtMostApcLevel,
+    ) -> Result<(), Halted> {
+        let resource = self.run.locks.resource(lock).ok_or(Halted)?;
+        let critical = self.critical.checked_sub(1).ok_or(Halted)?;
         if !self.take(lock) {
-            return false;
+            return Err(Halted);
         }
         self.critical = critical;
         // SAFETY: the counts said that this lane has acquired the resource once more than released, and
         // is in a critical region without a guard.
         unsafe { resource.release_leave_unscoped(irql) };
-        true
+        Ok(())
     }
 
     /// Acquires a push lock.

@@ -50,6 +50,8 @@ pub use backend::{
     EnterMode, ExclusiveGuard, Hold, InRegion, Mode, OfResource, PushExclusive, PushShared,
     SharedGuard, StopEvent, WithRegion,
 };
+#[cfg(all(feature = "wdk", feature = "lookup"))]
+pub use backend::find_push_locks;
 pub use irql::{ApcLevel, AtMostApcLevel, Passive};
 pub use kmutex::{HoldsKMutex, KMutex, NotAcquired, ReentrantKMutex};
 pub use mutex::{ByGuardedRegion, Fast, FastMutex, GuardedMutex, Mutex, MutexKind};

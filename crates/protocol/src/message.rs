@@ -132,6 +132,8 @@ pub mod routines {
     /// The machine beneath ends a deadlock: [`DEADLOCKS_END`](super::DEADLOCKS_END) was found, which
     /// no Windows kernel exports.
     pub const DEADLOCKS_END: u32 = 4;
+    /// The routines of push locks were found.
+    pub const PUSH_LOCKS: u32 = 8;
     /// All that are needed to queue APCs.
     pub const APC: u32 = INITIALIZE_APC | INSERT_QUEUE_APC;
 }

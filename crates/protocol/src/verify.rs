@@ -68,11 +68,13 @@ pub enum Reason {
     HandedOverTwice = 120,
     /// The program says that it may deadlock, and nothing here would end a deadlock.
     MayDeadlock = 121,
+    /// The program acquires a push lock, and its routines were not found.
+    NoPushLocks = 122,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::NothingToLeave,
         Self::NotInnermost,
         Self::LeftOpen,
@@ -95,6 +97,7 @@ impl Reason {
         Self::HandedOver,
         Self::HandedOverTwice,
         Self::MayDeadlock,
+        Self::NoPushLocks,
     ];
 
     /// The word by which litmus files and reports name the reason.
@@ -122,6 +125,7 @@ impl Reason {
             Self::HandedOver => "handed-over",
             Self::HandedOverTwice => "handed-over-twice",
             Self::MayDeadlock => "may-deadlock",
+            Self::NoPushLocks => "no-push-locks",
         }
     }
 
@@ -170,6 +174,7 @@ impl Reason {
             Self::MayDeadlock => {
                 "the test may deadlock, and nothing ends a deadlock here; on a device run it polled"
             }
+            Self::NoPushLocks => "this kernel does not offer the routines of push locks",
         }
     }
 
@@ -210,6 +215,11 @@ fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
+/// Whether a step acquires a push lock.
+fn pushes(program: &Program<'_>, step: Step) -> bool {
+    matches!(step, Step::Acquire { lock, .. } if program.lock(lock.into()) == Some(LockKind::PushLock))
+}
+
 /// Whether a step's wait has no end in a program that may deadlock. Polling ends every wait but that
 /// for a push lock, which cannot be tried.
 fn blocks_for_ever(program: &Program<'_>, step: Step) -> bool {
@@ -228,6 +238,17 @@ pub struct Machine {
     pub apc_routines: bool,
     /// Threads that wait for each other for ever are noticed, and stopped.
     pub ends_deadlocks: bool,
+    /// The kernel offers the routines of push locks.
+    pub push_locks: bool,
+}
+
+impl Machine {
+    /// One that refuses nothing for want of something.
+    pub const COMPLETE: Self = Self {
+        apc_routines: true,
+        ends_deadlocks: true,
+        push_locks: true,
+    };
 }
 
 /// Decides whether a program may run.
@@ -248,6 +269,9 @@ pub fn verify(program: &Program<'_>, machine: Machine) -> Result<Verified, Refus
         for (index, step) in program.steps(place).enumerate() {
             walk.step(index, step)
                 .map_err(|reason| refuse(index, reason))?;
+            if pushes(program, step) && !machine.push_locks {
+                return Err(refuse(index, Reason::NoPushLocks));
+            }
             if blocks_for_ever(program, step) && !machine.ends_deadlocks {
                 return Err(refuse(index, Reason::MayDeadlock));
             }

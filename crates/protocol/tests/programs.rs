@@ -224,11 +224,7 @@ const LOCKS: [LockKind; 7] = [
     LockKind::Resource,
 ];
 
-/// A machine that refuses nothing for want of a routine.
-const ALL: Machine = Machine {
-    apc_routines: true,
-    ends_deadlocks: true,
-};
+const ALL: Machine = Machine::COMPLETE;
 
 /// What a lane holds of a resource or push lock.
 #[derive(Clone, Copy, Default)]

@@ -61,8 +61,8 @@ fn judge(program: &ProgramBuf, ends_deadlocks: bool) -> Result<(), Refusal> {
     let bytes = program.encode();
     let program = Program::parse(&bytes).expect("the test's program is well formed");
     let machine = Machine {
-        apc_routines: true,
         ends_deadlocks,
+        ..Machine::COMPLETE
     };
     verify(&program, machine).map(drop)
 }
@@ -233,6 +233,19 @@ fn what_may_deadlock_runs_only_where_that_ends() {
     let outside = lanes(&[&[shared(R), release(R)]], false, flags::MAY_DEADLOCK);
     let outside = judge(&outside, true).map_err(|refusal| refusal.reason);
     assert_eq!(outside, Err(Reason::NeedsRegion));
+}
+
+#[test]
+fn without_its_routines_no_push_lock_is_acquired() {
+    let push = [EnterCritical, shared(P), release(P), LeaveCritical];
+    let bytes = lanes(&[&push], false, 0).encode();
+    let program = Program::parse(&bytes).unwrap();
+    let machine = Machine {
+        push_locks: false,
+        ..Machine::COMPLETE
+    };
+    let refused = verify(&program, machine).map_err(|refusal| (refusal.step, refusal.reason));
+    assert_eq!(refused, Err((1, Reason::NoPushLocks)));
 }
 
 #[test]

@@ -217,20 +217,20 @@ impl<'r> Interpreter<'r> {
                 }
             }
             LockKind::Resource => {
-                let proof = proof.ok_or(Halted)?;
                 if self.raw.is_some() {
                     return self.acquire_raw(begun, lock, mode(asked), irql);
                 }
+                let proof = proof.ok_or(Halted)?;
                 let shared = self.shared(lock)?;
                 let guard = self.guard(shared.0, mode(asked), irql, proof)?;
                 self.guarded(begun, shared, guard, irql, slots, proof)
             }
             LockKind::PushLock => {
-                let proof = proof.ok_or(Halted)?;
                 if let Some(raw) = &mut self.raw {
                     raw.push(lock, push_mode(asked), irql)?;
                     return self.acquired(begun, irql);
                 }
+                let proof = proof.ok_or(Halted)?;
                 let lock = run.locks.push_lock(lock).ok_or(Halted)?;
                 match push_mode(asked) {
                     PushLockMode::Exclusive => {
@@ -311,7 +311,9 @@ impl<'r> Interpreter<'r> {
             // There is no try that enters: the region comes first, and is left last.
             let region = CriticalRegion::enter(irql);
             let _guard = self.guard(resource, mode(asked), irql, region.any())?;
-            return self.inside(begun, irql, slots, Some(region.any())).map(drop);
+            return self
+                .inside(begun, irql, slots, Some(region.any()))
+                .map(drop);
         }
         let entered = if self.run.program.may_deadlock {
             resource.enter_may_deadlock(enter_mode(asked)?, irql)
@@ -322,11 +324,15 @@ impl<'r> Interpreter<'r> {
             return self.time_out(irql).map(drop);
         };
         let (_, region) = guard.parts();
-        self.inside(begun, irql, slots, Some(region.any())).map(drop)
+        self.inside(begun, irql, slots, Some(region.any()))
+            .map(drop)
     }
 
     /// Tries a lock; with it executes what is inside. `false`: it could not be had.
-    #[allow(clippy::too_many_arguments, reason = "what a `try` says, and where it is")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "what a `try` says, and where it is"
+    )]
     fn attempt<L: Level>(
         &mut self,
         begun: Begun,
@@ -349,7 +355,6 @@ impl<'r> Interpreter<'r> {
             }
             LockKind::Mutex => return self.own(begun, lock, milliseconds, irql, slots),
             LockKind::Resource => {
-                let proof = proof.ok_or(Halted)?;
                 return self.try_resource(begun, lock, mode(asked), irql, slots, proof);
             }
             LockKind::PushLock => return Err(Halted),
@@ -367,7 +372,7 @@ impl<'r> Interpreter<'r> {
         mode: Mode,
         irql: &mut L,
         slots: &mut [Slot],
-        proof: &AnyProof,
+        proof: Option<&AnyProof>,
     ) -> Result<bool, Halted> {
         if let Some(raw) = &mut self.raw {
             let acquired = raw.acquire(lock, mode, false, irql)?;
@@ -376,6 +381,7 @@ impl<'r> Interpreter<'r> {
             }
             return Ok(acquired);
         }
+        let proof = proof.ok_or(Halted)?;
         let shared = self.shared(lock)?;
         match shared.0.try_acquire(mode, irql, proof) {
             Ok(guard) => {
@@ -460,6 +466,8 @@ impl<'r> Interpreter<'r> {
     /// The verifier lets one lane alone name the resource, and only while it does not hold it.
     pub(super) fn reinitialize(&mut self, lock: u8, irql: &impl Level) -> Result<i64, Halted> {
         let (resource, _) = self.shared(lock)?;
-        unscoped::reinitialize(resource, irql).map(|()| 0).ok_or(Halted)
+        unscoped::reinitialize(resource, irql)
+            .map(|()| 0)
+            .ok_or(Halted)
     }
 }

@@ -25,6 +25,9 @@ pub enum NotMade {
     Occupied,
     /// The kernel refused to initialise the object, with this NTSTATUS.
     Refused(i32),
+    /// The kernel does not export the routines of the lock, or nobody has looked them up yet: only with
+    /// the feature `lookup`.
+    NoRoutine,
 }
 
 impl fmt::Display for NotMade {
@@ -32,6 +35,7 @@ impl fmt::Display for NotMade {
         match self {
             Self::OutOfMemory => f.write_str("the nonpaged pool has no room for a lock"),
             Self::Occupied => f.write_str("the place holds a lock already"),
+            Self::NoRoutine => f.write_str("the kernel has no routines for such a lock"),
             Self::Refused(status) => {
                 write!(f, "the kernel refused to initialise a lock: {status:#010x}")
             }

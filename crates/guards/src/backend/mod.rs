@@ -48,6 +48,8 @@ pub(crate) use wait::{NeverStops, Wait, Waited};
 
 #[cfg(feature = "wdk")]
 mod wdk;
+#[cfg(all(feature = "wdk", feature = "lookup"))]
+pub use wdk::find_push_locks;
 #[cfg(feature = "wdk")]
 pub(crate) use wdk::*;
 

@@ -8,12 +8,16 @@ mod bytes;
 mod mutex;
 #[cfg(feature = "alloc")]
 mod pool;
+mod push_lock;
 mod resource;
 
 pub(crate) use mutex::{FastMutex, GuardedMutex, KernelMutex};
 #[cfg(feature = "alloc")]
 pub(crate) use pool::{POOL_ALIGNMENT, allocate, free};
-pub(crate) use resource::{PushLock, Resource};
+pub(crate) use push_lock::PushLock;
+#[cfg(feature = "lookup")]
+pub use push_lock::find_push_locks;
+pub(crate) use resource::Resource;
 
 use wdk_sys::{APC_LEVEL, ntddk};
 

@@ -1,6 +1,4 @@
-//! Executive resources and push locks of the real kernel.
-
-use core::cell::UnsafeCell;
+//! Executive resources of the real kernel.
 
 use wdk_sys::{ERESOURCE, ntddk};
 
@@ -12,9 +10,6 @@ use crate::backend::{EnterMode, Mode, ResourceOwner};
 /// Parameter 1: 1 the IRQL is above APC_LEVEL, 2 the calling thread owns it. Parameter 2: the
 /// resource's address. Parameter 3: the IRQL. Parameter 4: how often the thread owns it.
 const DROPPED_RESOURCE: u32 = u32::from_be_bytes(*b"ERES");
-
-/// `EX_DEFAULT_PUSH_LOCK_FLAGS`.
-const DEFAULT_FLAGS: u32 = 0;
 
 /// `ERESOURCE`.
 #[derive(Debug)]
@@ -166,57 +161,5 @@ impl Drop for Resource {
         // The page has one failure, which this is not: a resource that is none.
         // SAFETY: initialised, borrowed by nobody, at IRQL <= APC_LEVEL as checked above.
         let _ = unsafe { ntddk::ExDeleteResourceLite(address) };
-    }
-}
-
-// The wdk crates' bindings do not have these four, which wdm.h declares since Windows 10 1809.
-unsafe extern "C" {
-    fn ExAcquirePushLockExclusiveEx(lock: *mut usize, flags: u32);
-    fn ExAcquirePushLockSharedEx(lock: *mut usize, flags: u32);
-    fn ExReleasePushLockExclusiveEx(lock: *mut usize, flags: u32);
-    fn ExReleasePushLockSharedEx(lock: *mut usize, flags: u32);
-}
-
-/// `EX_PUSH_LOCK`: a word. The page of `ExInitializePushLock` has it initialised by the kernel.
-#[derive(Debug)]
-pub(crate) struct PushLock(UnsafeCell<usize>);
-
-// SAFETY: the kernel's routines for the word may be called from any thread, and synchronise.
-unsafe impl Sync for PushLock {}
-
-impl PushLock {
-    pub(crate) const fn blank() -> Self {
-        Self(UnsafeCell::new(0))
-    }
-
-    #[allow(clippy::unnecessary_wraps, reason = "the form of the other objects")]
-    pub(crate) fn initialise(&self) -> Result<(), NotMade> {
-        // SAFETY: the word is nonpaged, at its place and not shared yet.
-        unsafe { ntddk::ExInitializePushLock(self.0.get().cast()) };
-        Ok(())
-    }
-
-    #[inline]
-    pub(crate) fn acquire_exclusive(&self) {
-        // SAFETY: initialised; callers hold witnesses of IRQL <= APC_LEVEL and of disabled APCs.
-        unsafe { ExAcquirePushLockExclusiveEx(self.0.get(), DEFAULT_FLAGS) };
-    }
-
-    #[inline]
-    pub(crate) fn acquire_shared(&self) {
-        // SAFETY: initialised; callers hold witnesses of IRQL <= APC_LEVEL and of disabled APCs.
-        unsafe { ExAcquirePushLockSharedEx(self.0.get(), DEFAULT_FLAGS) };
-    }
-
-    #[inline]
-    pub(crate) unsafe fn release_exclusive(&self) {
-        // SAFETY: the caller's thread holds it exclusively and its APCs are disabled.
-        unsafe { ExReleasePushLockExclusiveEx(self.0.get(), DEFAULT_FLAGS) };
-    }
-
-    #[inline]
-    pub(crate) unsafe fn release_shared(&self) {
-        // SAFETY: the caller's thread shares it and its APCs are disabled.
-        unsafe { ExReleasePushLockSharedEx(self.0.get(), DEFAULT_FLAGS) };
     }
 }
