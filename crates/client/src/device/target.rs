@@ -2,20 +2,21 @@
 
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::ioctl::{INTERFACE_GUID, WIN32_PATH};
-use apclab_protocol::message::QueryReply;
 use windows_sys::core::GUID;
 
 use super::problem;
+use crate::TargetError;
 use crate::session::Session;
 use crate::target::{DriverInfo, Info, RunOptions, RunOutcome, Target};
 use crate::windows::handle::Handle;
 use crate::windows::{Win32Error, device_sets, facts};
-use crate::{Surroundings, TargetError};
 
 /// The driver that Windows has loaded, through one handle.
 #[derive(Debug)]
 pub struct DeviceTarget {
-    session: Session<Handle>,
+    /// A handle with a session; none after a request that had to be given up, whose session may be
+    /// busy for ever.
+    session: Option<Session<Handle>>,
     /// What the handle is to.
     path: String,
 }
@@ -40,20 +41,34 @@ impl DeviceTarget {
             .into_iter()
             .next()
             .unwrap_or_else(|| WIN32_PATH.to_owned());
-        let handle = Handle::open(&path).map_err(no_device)?;
-        let session = Session::new(handle);
-        // A driver of another version is told here, ahead of everything else.
-        session.query()?;
-        Ok(Self { session, path })
+        Ok(Self {
+            session: Some(connect(&path)?),
+            path,
+        })
     }
 
-    /// What the driver says of itself.
-    ///
-    /// # Errors
-    /// As [`Session::query`].
-    pub fn query(&self) -> Result<QueryReply, TargetError> {
-        self.session.query()
+    fn session(&mut self) -> Result<&mut Session<Handle>, TargetError> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => connect(&self.path)?,
+        };
+        Ok(self.session.insert(session))
     }
+
+    /// Gives a handle up of which nothing more can be asked.
+    fn settle<T>(&mut self, answer: Result<T, TargetError>) -> Result<T, TargetError> {
+        if answer.as_ref().is_err_and(TargetError::ends_the_machine) {
+            self.session = None;
+        }
+        answer
+    }
+}
+
+fn connect(path: &str) -> Result<Session<Handle>, TargetError> {
+    let session = Session::new(Handle::open(path).map_err(no_device)?);
+    // A driver of another version is told here, ahead of everything else.
+    session.query()?;
+    Ok(session)
 }
 
 fn no_device(error: Win32Error) -> TargetError {
@@ -68,7 +83,8 @@ impl Target for DeviceTarget {
     }
 
     fn info(&mut self) -> Result<Info, TargetError> {
-        let reply = self.session.query()?;
+        let answer = self.session().and_then(|session| session.query());
+        let reply = self.settle(answer)?;
         Ok(Info {
             description: "the driver that Windows has loaded".to_owned(),
             driver: Some(DriverInfo {
@@ -81,7 +97,7 @@ impl Target for DeviceTarget {
             }),
             apc_routines: reply.routines,
             limits: reply.limits,
-            surroundings: Some(self.surroundings()),
+            surroundings: Some(facts::surroundings(format!("overlapped, to {}", self.path))),
         })
     }
 
@@ -90,12 +106,9 @@ impl Target for DeviceTarget {
         program: &ProgramBuf,
         options: &RunOptions,
     ) -> Result<RunOutcome, TargetError> {
-        self.session.run(program, options)
-    }
-}
-
-impl DeviceTarget {
-    fn surroundings(&self) -> Surroundings {
-        facts::surroundings(format!("overlapped, to {}", self.path))
+        let answer = self
+            .session()
+            .and_then(|session| session.run(program, options));
+        self.settle(answer)
     }
 }
