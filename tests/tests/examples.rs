@@ -74,10 +74,12 @@ fn requests_of_many_threads_lose_nothing() {
     stop(host);
 }
 
+/// How many exercises are to pass. The next two stop the system.
+const EXERCISES: u32 = 17;
+
 /// Every form of every guard on the kernel's side, where a rule that it breaks is a bug check.
 #[test]
 fn every_guard_does_on_the_kernel_what_it_does_on_the_model() {
-    const EXERCISES: u32 = 13;
     let host = machine("apclab-exercise.sys");
     let file = host.open().unwrap();
     for number in 0..EXERCISES {
@@ -86,20 +88,32 @@ fn every_guard_does_on_the_kernel_what_it_does_on_the_model() {
     }
     let beyond = file.ioctl(ADD, &u32::MAX.to_le_bytes(), &mut []).unwrap();
     assert!(beyond.status < 0, "there is no such exercise");
-    assert_eq!(read(&file), [13, 13, 12]);
+    let all = u64::from(EXERCISES);
+    assert_eq!(read(&file), [all, all, all - 1]);
     drop(file);
     stop(host);
 }
 
-#[test]
-fn a_resource_that_is_dropped_while_a_forgotten_guard_owns_it_stops_the_system() {
+/// What the bug check `ERES` says of a resource that an exercise drops.
+fn dropped_by(exercise: u32) -> [u64; 4] {
     let host = machine("apclab-exercise.sys");
     let file = host.open().unwrap();
-    let stopped = file.ioctl(ADD, &13_u32.to_le_bytes(), &mut []);
+    let stopped = file.ioctl(ADD, &exercise.to_le_bytes(), &mut []);
     let Err(HostError::BugCheck(report)) = stopped else {
         panic!("{stopped:?}");
     };
-    // `ERES`; parameter 1: the calling thread owns it; parameter 4: once.
     assert_eq!(report.code, 0x4552_4553, "{report:?}");
-    assert_eq!((report.parameters[0], report.parameters[3]), (2, 1));
+    report.parameters
+}
+
+#[test]
+fn a_resource_that_is_dropped_while_a_forgotten_guard_owns_it_stops_the_system() {
+    let [why, _, irql, owned] = dropped_by(EXERCISES);
+    assert_eq!((why, irql, owned), (2, 0, 1));
+}
+
+#[test]
+fn a_resource_that_is_dropped_above_apc_level_stops_the_system() {
+    let [why, _, irql, owned] = dropped_by(EXERCISES + 1);
+    assert_eq!((why, irql, owned), (1, 2, 0));
 }

@@ -6,6 +6,7 @@ mod command;
 mod cost;
 mod cross;
 mod driver;
+mod header;
 mod image;
 #[cfg(test)]
 mod inf;
@@ -38,6 +39,8 @@ enum Task {
     Setup(setup::Options),
     /// Build target/driver/apclab.sys without a WDK, and check the image
     Driver(driver::Options),
+    /// Write include/apclab.h from the protocol
+    Header(header::Options),
     /// Build everything; run the litmus tests and measure the matrix through the driver in the host
     Run(run::Options),
     /// Build and test everything
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Setup(options) => setup::run(options),
         Task::Driver(options) => driver::run(options),
+        Task::Header(options) => header::run(options),
         Task::Run(options) => run::run(options),
         Task::Test(options) => test::run(&options),
         Task::Mutants(options) => mutants::run(&options),

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::Cli;
 use crate::command;
 use crate::driver;
+use crate::header;
 use crate::reproducible;
 use crate::run::ITERATIONS;
 use crate::setup::{self, Toolchain, Tools};
@@ -31,6 +32,8 @@ enum Stage {
     Setup,
     /// Build the driver and check its image
     Driver,
+    /// include/apclab.h is that of the protocol, and its example compiles
+    Header,
     /// Formatting
     Format,
     /// Lints of all packages but the driver
@@ -141,6 +144,7 @@ impl Runner<'_> {
             Stage::Setup => {
                 let tools = setup::install(self.workspace, self.toolchain)?;
                 println!("the driver is built by {}", tools.rust);
+                setup::packaging::install()?;
                 setup::install_linters()
             }
             Stage::Driver => {
@@ -148,6 +152,7 @@ impl Runner<'_> {
                 println!("{}: {report}", self.workspace.driver_image().display());
                 Ok(())
             }
+            Stage::Header => header::check(self.workspace),
             Stage::Format => self.cargo(&["fmt", "--all", "--check"], &[]),
             Stage::Lint => self.cargo(
                 &[

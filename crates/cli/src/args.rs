@@ -32,6 +32,41 @@ pub(crate) enum Command {
     Matrix(MatrixArgs),
     /// Say what the target is
     Info(InfoArgs),
+    /// Install the driver on this Windows
+    Install(InstallArgs),
+    /// Take the driver off this Windows
+    Uninstall(ChangeArgs),
+    /// Say what of the driver is installed, and whether it works
+    Status,
+    /// Have Driver Verifier and KMDF Verifier watch the driver
+    #[command(subcommand)]
+    Verifier(VerifierCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChangeArgs {
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InstallArgs {
+    /// The package's INF [default: apclab.inf beside this program]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) inf: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VerifierCommand {
+    /// Switch both on, with Driver Verifier's standard flags
+    On(ChangeArgs),
+    /// Switch both off
+    Off(ChangeArgs),
+    /// Say what they are set to
+    Status,
 }
 
 /// What runs the programs.
@@ -39,9 +74,14 @@ pub(crate) enum Command {
 pub(crate) enum On {
     /// The model: all outcomes that the documentation allows (random ones with --iterations)
     Model,
-    /// The real driver, loaded into this process
+    /// The real driver, loaded into this process (on Linux)
     Host,
+    /// The real driver, loaded by Windows
+    Device,
 }
+
+/// What runs the programs when nothing is said: the driver, by whatever can load it here.
+const DEFAULT_TARGET: &str = if cfg!(windows) { "device" } else { "host" };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -65,7 +105,7 @@ pub(crate) enum RunFormat {
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
     /// What runs the programs
-    #[arg(long, value_enum, default_value = "host")]
+    #[arg(long, value_enum, default_value = DEFAULT_TARGET)]
     pub(crate) on: On,
     /// The driver's file, for --on host [default: target/driver/apclab.sys here or above]
     #[arg(long, value_name = "FILE")]
@@ -143,6 +183,14 @@ pub(crate) struct RunArgs {
     /// Make each of the driver's calls that can fail do so, one in each machine
     #[arg(long, conflicts_with = "schedule")]
     pub(crate) fail_each: bool,
+    /// Where it is written down which test runs, before it runs [default: with --on device,
+    /// apclab.journal in the current folder; otherwise nowhere]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["fail", "fail_each"])]
+    pub(crate) journal: Option<PathBuf>,
+    /// Go on with the run of the journal: name the test that stopped the machine, run those that come
+    /// after it
+    #[arg(long, conflicts_with_all = ["fail", "fail_each"])]
+    pub(crate) resume: bool,
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: RunFormat,

@@ -1,6 +1,7 @@
 //! What ends a command early, and the exit code of each.
 
 use apclab_client::TargetError;
+use apclab_client::journal::JournalError;
 
 /// All as expected.
 pub(crate) const OK: u8 = 0;
@@ -45,5 +46,11 @@ impl Failure {
 impl From<TargetError> for Failure {
     fn from(error: TargetError) -> Self {
         Self::Target(error)
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Self::Input(vec![format!("error: {error}")])
     }
 }

@@ -1,5 +1,7 @@
 //! `apclab info`: what the target is.
 
+mod surroundings;
+
 use apclab_client::model::Mode;
 use apclab_client::{Info, RunOptions, RunOutcome, Target, TargetError};
 use apclab_protocol::build::ProgramBuf;
@@ -91,6 +93,9 @@ fn text(name: &str, info: &Info, baseline: Option<Context>, out: &mut Out) {
         "threads begin with",
         &baseline.map_or_else(unknown, context),
     );
+    for (key, value) in info.surroundings.iter().flat_map(surroundings::lines) {
+        line(key, &value);
+    }
     let limits = &info.limits;
     line(
         "limits",
@@ -111,7 +116,7 @@ fn text(name: &str, info: &Info, baseline: Option<Context>, out: &mut Out) {
     );
 }
 
-fn version(parts: [u32; 3]) -> String {
+pub(crate) fn version(parts: [u32; 3]) -> String {
     parts.map(|part| part.to_string()).join(".")
 }
 

@@ -14,6 +14,7 @@ mod matrix;
 mod out;
 mod report;
 mod run;
+mod setup;
 mod table;
 mod target;
 mod trace;
@@ -36,6 +37,10 @@ fn main() -> ExitCode {
         Command::Trace(args) => trace::run(args, &mut out),
         Command::Matrix(args) => matrix::run(args, &mut out),
         Command::Info(args) => info::run(args, &mut out),
+        Command::Install(args) => setup::install(args, &mut out),
+        Command::Uninstall(args) => setup::uninstall(args, &mut out),
+        Command::Status => setup::status(&mut out),
+        Command::Verifier(command) => setup::verifier(command, &mut out),
     };
     let written = out.finish();
     let mut code = match done {

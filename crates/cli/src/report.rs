@@ -3,7 +3,7 @@
 mod records;
 
 use apclab_client::target::DriverInfo;
-use apclab_client::{Info, Prediction, RunOutcome, RunResult};
+use apclab_client::{Info, Prediction, RunOutcome, RunResult, Surroundings};
 use apclab_litmus::{Condition, Expectation, Test};
 use apclab_protocol::message::{Context, Limits, routines};
 use apclab_protocol::program::Place;
@@ -63,6 +63,9 @@ pub(crate) struct TargetReport {
     apc_routines: RoutinesReport,
     limits: LimitsReport,
     driver: Option<DriverReport>,
+    /// What results depend on besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    surroundings: Option<Surroundings>,
 }
 
 impl TargetReport {
@@ -73,6 +76,7 @@ impl TargetReport {
             apc_routines: RoutinesReport::of(info.apc_routines),
             limits: LimitsReport::of(&info.limits),
             driver: info.driver.as_ref().map(DriverReport::of),
+            surroundings: info.surroundings.clone(),
         }
     }
 }
@@ -172,7 +176,18 @@ impl ContextReport {
 /// The body of `run`.
 #[derive(Serialize)]
 pub(crate) struct RunBody {
+    /// The tests that had ended before the run was resumed, when it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ended_before: Option<Vec<EndedReport>>,
     pub(crate) tests: Vec<TestReport>,
+}
+
+/// A test of which only the journal knows.
+#[derive(Serialize)]
+pub(crate) struct EndedReport {
+    pub(crate) name: String,
+    pub(crate) file: String,
+    pub(crate) verdict: String,
 }
 
 /// One test.

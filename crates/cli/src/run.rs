@@ -3,6 +3,7 @@
 mod faults;
 mod html;
 mod junit;
+mod log;
 mod progress;
 mod text;
 
@@ -19,6 +20,8 @@ use crate::out::Out;
 use crate::report::{Document, RunBody, TargetReport, TestReport};
 use crate::target;
 use crate::verdict::{Judgement, Verdict, judge};
+
+use self::log::{Log, Turn};
 
 /// A test, what came of it and what to think of that.
 pub(crate) struct Record<'a> {
@@ -62,11 +65,29 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
         trace_iteration: (args.format == RunFormat::Html).then_some(1),
         ..args.limits.options()
     };
+    let mut log = Log::open(args, target.name())?;
     let bar = progress::bar(inputs.len());
     let mut records = Vec::new();
     for input in &inputs {
         bar.set_message(input.test.name.clone());
-        let record = run_one(target.as_mut(), input, &options)?;
+        let record = match log.turn(input) {
+            Turn::Ended => {
+                bar.inc(1);
+                continue;
+            }
+            Turn::Stopped(why) => Record {
+                input,
+                outcome: None,
+                prediction: None,
+                judgement: Judgement::no_answer(why),
+            },
+            Turn::Now => {
+                log.begin(input, &options)?;
+                let record = run_one(target.as_mut(), input, &options);
+                log.end(input, record.as_ref().ok())?;
+                record?
+            }
+        };
         if args.format == RunFormat::Text {
             bar.suspend(|| {
                 text::print(&record, out);
@@ -77,9 +98,10 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
         bar.inc(1);
     }
     bar.finish_and_clear();
+    log.done()?;
     let error = target.finish().err().map(|error| error.to_string());
     let failed = |record: &Record<'_>| record.judgement.verdict == Verdict::Failed;
-    let code = if error.is_none() && !records.iter().any(failed) {
+    let code = if error.is_none() && !records.iter().any(failed) && !log.has_failures() {
         failure::OK
     } else {
         failure::FAILED
@@ -88,12 +110,18 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
     match args.format {
         RunFormat::Text => {
             text::summary(&records, out);
+            for line in log.lines() {
+                out.line(&line);
+            }
             text::total(&records, name, error.as_deref(), out);
         }
         RunFormat::Json => {
             let tests = records.iter().map(TestReport::of).collect();
             let report = TargetReport::of(name, &info);
-            let body = RunBody { tests };
+            let body = RunBody {
+                ended_before: log.ended(),
+                tests,
+            };
             out.json(&Document::new("run", report, code, error, body));
         }
         RunFormat::Junit => {
@@ -115,7 +143,7 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
 /// Opens the target with the schedules that are asked for.
 fn open(args: &RunArgs, mode: Mode) -> Result<Box<dyn Target>, Failure> {
     let schedules = match args.schedule {
-        None => return Ok(target::open(&args.target, mode)?),
+        None => return target::open(&args.target, mode),
         Some(Schedule::Random(seed)) => Schedules::Random(seed),
         Some(Schedule::All) => Schedules::All(args.schedules),
     };
@@ -137,7 +165,9 @@ fn run_one<'a>(
     let test = &input.test;
     let outcome = match target.run(&test.program, options) {
         Ok(outcome) => outcome,
-        Err(error) if error.is_unavailable() => return Err(error.into()),
+        Err(error) if error.is_unavailable() || error == TargetError::Interrupted => {
+            return Err(error.into());
+        }
         Err(error) => {
             return Ok(Record {
                 input,

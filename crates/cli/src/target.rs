@@ -1,15 +1,18 @@
 //! Opens the target that the command line names.
 
+use apclab_client::exploration::Baseline;
 use apclab_client::model::Mode;
-use apclab_client::{HostTarget, ModelTarget, Target, TargetError};
+use apclab_client::{HostTarget, ModelTarget, Target, TargetError, device};
 
 use crate::args::{On, TargetArgs};
+use crate::failure::Failure;
 
 /// Opens a target. `mode` is how the model is asked.
 ///
 /// # Errors
-/// [`TargetError::NotAvailable`], with what to do about it.
-pub(crate) fn open(args: &TargetArgs, mode: Mode) -> Result<Box<dyn Target>, TargetError> {
+/// [`Failure::Target`] with [`TargetError::NotAvailable`], which says what to do about it;
+/// [`Failure::Input`] for options that the target cannot have.
+pub(crate) fn open(args: &TargetArgs, mode: Mode) -> Result<Box<dyn Target>, Failure> {
     match args.on {
         On::Model => Ok(Box::new(
             ModelTarget::new(mode)
@@ -17,6 +20,19 @@ pub(crate) fn open(args: &TargetArgs, mode: Mode) -> Result<Box<dyn Target>, Tar
                 .with_baseline(args.baseline),
         )),
         On::Host => Ok(Box::new(host(args)?)),
+        On::Device => {
+            let simulated = args.driver.is_some()
+                || args.without_apc_routines
+                || args.baseline != Baseline::default();
+            if simulated {
+                return Err(Failure::Input(vec![
+                    "error: --driver, --without-apc-routines and --baseline are for simulated \
+                     machines; with --on device, Windows decides"
+                        .to_owned(),
+                ]));
+            }
+            Ok(device::open()?)
+        }
     }
 }
 

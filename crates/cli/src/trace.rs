@@ -32,7 +32,7 @@ pub(crate) fn run(args: &TraceArgs, out: &mut Out) -> Result<u8, Failure> {
     let iteration = match (args.iteration, args.target.on) {
         (Some(iteration), _) => iteration,
         (None, On::Model) => wanted(target.as_mut(), &input)?,
-        (None, On::Host) => 1,
+        (None, On::Host | On::Device) => 1,
     };
     let options = RunOptions {
         iterations: iteration,

@@ -1,10 +1,11 @@
 //! The command line from outside, on the model: what it prints and how it exits.
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+mod common;
 
-use serde_json::Value;
+use std::fs;
+use std::process::Stdio;
+
+use common::{Answer, Folder};
 
 const DEFERRED: &str = r#"test deferred
 "A normal APC waits for the end of the region."
@@ -28,79 +29,6 @@ lane A
 
 refused left-open at A end
 ";
-
-/// A folder with litmus tests for one test of the command line.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str, files: &[(&str, &str)]) -> Self {
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        if path.exists() {
-            fs::remove_dir_all(&path).expect("the folder of an earlier run");
-        }
-        fs::create_dir_all(&path).expect("a folder");
-        for (file, source) in files {
-            let file = path.join(file);
-            fs::create_dir_all(file.parent().expect("a parent")).expect("a folder");
-            fs::write(file, source).expect("a file");
-        }
-        Self(path)
-    }
-
-    fn apclab(&self, args: &[&str]) -> Answer {
-        let output = self.command(args).output().expect("apclab starts");
-        Answer::of(&output)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_apclab"));
-        command
-            .current_dir(&self.0)
-            .args(args)
-            .env_remove("APCLAB_DRIVER");
-        command
-    }
-}
-
-struct Answer {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Answer {
-    fn of(output: &Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    #[track_caller]
-    fn exits(&self, code: i32) -> &Self {
-        let Self { stdout, stderr, .. } = self;
-        assert_eq!(self.code, Some(code), "{stdout}\n{stderr}");
-        self
-    }
-
-    #[track_caller]
-    fn says(&self, text: &str) -> &Self {
-        assert!(self.stdout.contains(text), "{text:?} in:\n{}", self.stdout);
-        self
-    }
-
-    #[track_caller]
-    fn complains(&self, text: &str) -> &Self {
-        assert!(self.stderr.contains(text), "{text:?} in:\n{}", self.stderr);
-        self
-    }
-
-    #[track_caller]
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).expect("one JSON document")
-    }
-}
 
 #[test]
 fn a_good_test_exits_0_and_reads_as_litmus7() {
@@ -216,7 +144,7 @@ fn a_wrong_command_line_exits_2() {
         .complains("there is no *.litmus file in empty");
     run(&["run", "--on", "nowhere"])
         .exits(2)
-        .complains("[possible values: model, host]");
+        .complains("[possible values: model, host, device]");
     run(&["run", "--iterations", "0"])
         .exits(2)
         .complains("0 is not in 1..=100000000");

@@ -64,6 +64,9 @@ pub enum TargetError {
         /// What happened.
         error: Box<TargetError>,
     },
+    /// The user asked to stop.
+    #[error("interrupted: the request on the target was cancelled")]
+    Interrupted,
     /// Anything else that keeps the target from answering.
     #[error("{0}")]
     Failed(String),

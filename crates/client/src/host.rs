@@ -7,11 +7,11 @@ use apclab_host::{File, Host, HostError, Options, Schedule, StartError};
 use apclab_model::kernel::Baseline;
 use apclab_protocol::build::ProgramBuf;
 
-use crate::TargetError;
 use crate::locate;
 use crate::schedules::{self, Schedules};
 use crate::session::{Completion, Device, Session};
 use crate::target::{DriverInfo, Info, RunOptions, RunOutcome, Target};
+use crate::{Surroundings, TargetError};
 
 /// How long a cancelled request may take to complete.
 const CANCEL_DEADLINE: Duration = Duration::from_secs(5);
@@ -35,8 +35,11 @@ impl HostTarget {
     /// A machine for the driver in `driver`, or where [`locate::driver`] finds it.
     ///
     /// # Errors
-    /// [`TargetError::NotAvailable`]: the driver has not been built.
+    /// [`TargetError::NotAvailable`]: the driver has not been built, or this is no system for it.
     pub fn new(driver: Option<&Path>) -> Result<Self, TargetError> {
+        if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+            return Err(start_error(StartError::Unsupported));
+        }
         Ok(Self::with_options(Options::new(locate::driver(driver)?)))
     }
 
@@ -136,6 +139,7 @@ impl Target for HostTarget {
             }),
             apc_routines: reply.routines,
             limits: reply.limits,
+            surroundings: Some(Surroundings::of_the_processor("in this process")),
         })
     }
 
@@ -214,7 +218,9 @@ const fn completion(done: apclab_host::Completion) -> Completion {
 pub(crate) fn start_error(error: StartError) -> TargetError {
     match error {
         StartError::Unsupported => TargetError::NotAvailable(
-            "the host runs on x86-64 Linux only: use --on model here".to_owned(),
+            "the host is available on x86-64 Linux only: here there are --on model and, on Windows, \
+             --on device"
+                .to_owned(),
         ),
         StartError::Failed(error) => host_error(error),
         StartError::MissingImport { dll, function } => TargetError::NotAvailable(format!(

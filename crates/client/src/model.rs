@@ -111,6 +111,7 @@ impl Target for ModelTarget {
             driver: None,
             apc_routines: if self.apc_routines { routines::APC } else { 0 },
             limits: Limits::BUILT,
+            surroundings: None,
         })
     }
 

@@ -10,7 +10,7 @@ use apclab_protocol::program::Malformed;
 use apclab_protocol::trace::Record;
 use apclab_protocol::verify::Refusal;
 
-use crate::TargetError;
+use crate::{Surroundings, TargetError};
 
 /// Something that runs programs.
 pub trait Target {
@@ -53,6 +53,8 @@ pub struct Info {
     pub apc_routines: u32,
     /// What a program may ask for.
     pub limits: Limits,
+    /// What results depend on besides; `None` where nothing else bears on them.
+    pub surroundings: Option<Surroundings>,
 }
 
 /// What a driver answers about itself and the kernel beneath it.

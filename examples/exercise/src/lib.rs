@@ -10,6 +10,8 @@ mod framework;
 mod locks;
 mod regions;
 mod state;
+mod thread;
+mod unscoped;
 
 // The crate is the panic handler: it is linked for that alone.
 use wdk_panic as _;

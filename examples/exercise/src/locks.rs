@@ -1,23 +1,20 @@
 //! The locks, each from its making to its end.
 #![allow(
     unsafe_code,
-    reason = "an event of the driver's own, a place, and the unchecked forms"
+    reason = "a place, the forms without a check or a scope, and an IRQL that no form raises to"
 )]
 
-use core::cell::UnsafeCell;
-use core::ffi::c_void;
-use core::mem::MaybeUninit;
-use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use apclab_guards::{
     CriticalRegion, FastMutex, GuardedMutex, GuardedRegion, HeldAs, KMutex, Mode, Mutex, MutexKind,
     NotAcquired, NotMade, Passive, Place, PushLock, ReentrantKMutex, ReentrantResource, Refused,
-    Resource, StopEvent, current_irql,
+    Resource, current_irql,
 };
-use wdk_sys::{_EVENT_TYPE::NotificationEvent, KEVENT, ntddk};
+use wdk_sys::{DISPATCH_LEVEL, ntddk};
 
 use crate::state::holds;
+use crate::thread::{Event, beside};
 
 fn mutex<K: MutexKind>(irql: &mut Passive, mutex: &Mutex<K, u32>) -> Option<()> {
     mutex.with(irql, |value, irql| {
@@ -37,26 +34,11 @@ pub(crate) fn fast_and_guarded_mutex(irql: &mut Passive) -> Option<()> {
     mutex(irql, &*guarded)
 }
 
-/// A signaled event in the image's data, which is not paged.
-struct Stop(UnsafeCell<MaybeUninit<KEVENT>>);
-
-// SAFETY: the kernel's routines for an event may be called from any thread.
-unsafe impl Sync for Stop {}
-
-static STOP: Stop = Stop(UnsafeCell::new(MaybeUninit::zeroed()));
-
-// SAFETY: the event is a static; `kernel_mutex` initialises it before it lends it.
-unsafe impl StopEvent for &Stop {
-    fn object(&self) -> NonNull<c_void> {
-        // SAFETY: the address of a static is not null.
-        unsafe { NonNull::new_unchecked(self.0.get().cast()) }
-    }
-}
+static STOP: Event = Event::new();
 
 pub(crate) fn kernel_mutex(irql: &mut Passive) -> Option<()> {
     let mutex = KMutex::try_new(1).ok()?;
-    // SAFETY: the static is nonpaged; one request at a time is sent to this exercise.
-    unsafe { ntddk::KeInitializeEvent(STOP.0.get().cast(), NotificationEvent, 1) };
+    let stop = STOP.begin(true);
     let inner = mutex.with(irql, |value, irql, _| {
         *value += 1;
         mutex.with_timeout(irql, 10, |_, _, _| ())
@@ -64,7 +46,7 @@ pub(crate) fn kernel_mutex(irql: &mut Passive) -> Option<()> {
     holds(inner == Ok(Err(NotAcquired::Recursive)))?;
     holds(mutex.try_with(irql, |value, _, _| *value) == Ok(2))?;
     // A free mutex is preferred to a signaled stop event.
-    let either = mutex.with_timeout_or_stop(irql, 10, &&STOP, |value, _, _| *value);
+    let either = mutex.with_timeout_or_stop(irql, 10, &stop, |value, _, _| *value);
     holds(either == Ok(2))?;
     holds(current_irql() == 0)
 }
@@ -76,12 +58,41 @@ pub(crate) fn reentrant_kernel_mutex(irql: &mut Passive) -> Option<()> {
         mutex.try_with(irql, |inner, _, _| inner.fetch_add(1, Ordering::Relaxed))
     });
     holds(inner == Ok(Ok(1)))?;
+    let stop = STOP.begin(true);
     // SAFETY: released below, by this thread.
-    let depth = unsafe { mutex.acquire_unscoped(irql, 10, &&STOP) };
+    let depth = unsafe { mutex.acquire_unscoped(irql, 10, &stop) };
     holds(depth == Ok(1))?;
     // SAFETY: acquired above.
     unsafe { mutex.release_unscoped(irql) };
     Some(())
+}
+
+/// A wait that another thread's mutex keeps from ending.
+pub(crate) fn stopped(irql: &mut Passive) -> Option<()> {
+    static HELD: Event = Event::new();
+    static DONE: Event = Event::new();
+    let mutex = KMutex::try_new(()).ok()?;
+    let (held, done) = (HELD.begin(false), DONE.begin(false));
+    let holder = |irql: &mut Passive| {
+        let ended = mutex.with(irql, |(), irql, _| {
+            held.set();
+            done.wait(irql)
+        });
+        ended.ok()?
+    };
+    beside(irql, &holder, |irql| {
+        held.wait(irql)?;
+        let stop = STOP.begin(true);
+        let stopped = mutex.with_timeout_or_stop(irql, 10_000, &stop, |(), _, _| ());
+        let stop = STOP.begin(false);
+        let timed_out = mutex.with_timeout_or_stop(irql, 1, &stop, |(), _, _| ());
+        let tried = mutex.try_with(irql, |(), _, _| ());
+        done.set();
+        holds(stopped == Err(NotAcquired::Stopped))?;
+        holds(timed_out == Err(NotAcquired::TimedOut) && tried == timed_out)?;
+        // The holder ends.
+        holds(mutex.with_timeout(irql, 10_000, |(), _, _| ()).is_ok())
+    })
 }
 
 pub(crate) fn resource_in_a_region(irql: &mut Passive) -> Option<()> {
@@ -196,5 +207,17 @@ pub(crate) fn drop_while_owned(irql: &mut Passive) -> Option<()> {
     let resource = Resource::try_new(1).ok()?;
     core::mem::forget(resource.enter_exclusive(irql).ok()?);
     drop(resource);
+    None
+}
+
+/// The same bug check, for a resource that is dropped above APC_LEVEL.
+pub(crate) fn drop_above_apc_level(_irql: &mut Passive) -> Option<()> {
+    let resource = Resource::try_new(1).ok()?;
+    #[allow(clippy::cast_possible_truncation, reason = "DISPATCH_LEVEL is 2")]
+    // SAFETY: the code below is not paged, and takes nothing that needs a lower IRQL but what it is for.
+    let old = unsafe { ntddk::KfRaiseIrql(DISPATCH_LEVEL as u8) };
+    drop(resource);
+    // SAFETY: raised above.
+    unsafe { ntddk::KeLowerIrql(old) };
     None
 }

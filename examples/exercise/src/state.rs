@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use apclab_guards::{NotMade, Passive};
 
-use crate::{locks, regions};
+use crate::{locks, regions, unscoped};
 
 /// `None`: an exercise could not be made ready, or did not do what it should.
 pub(crate) type Exercise = fn(&mut Passive) -> Option<()>;
@@ -24,8 +24,13 @@ const EXERCISES: &[Exercise] = &[
     locks::reentrant_resource,
     locks::push_lock,
     locks::place,
-    // The next one stops the system.
+    locks::stopped,
+    unscoped::proofs,
+    unscoped::unscoped,
+    unscoped::hand_over,
+    // The next ones stop the system.
     locks::drop_while_owned,
+    locks::drop_above_apc_level,
 ];
 
 /// Goes on only if the condition holds.

@@ -4,6 +4,7 @@
 //! stay what `cargo` means.
 
 mod apt;
+pub(crate) mod packaging;
 mod rust;
 mod tools;
 
@@ -52,6 +53,7 @@ struct Missing {
 pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let workspace = Workspace::current()?;
     let tools = install(&workspace, options.toolchain)?;
+    packaging::install()?;
     install_linters()?;
     println!("setup: all is there; the driver is built by {}", tools.rust);
     Ok(ExitCode::SUCCESS)

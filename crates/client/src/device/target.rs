@@ -1,0 +1,114 @@
+//! The target.
+
+use apclab_protocol::build::ProgramBuf;
+use apclab_protocol::ioctl::{INTERFACE_GUID, WIN32_PATH};
+use windows_sys::core::GUID;
+
+use super::problem;
+use crate::TargetError;
+use crate::session::Session;
+use crate::target::{DriverInfo, Info, RunOptions, RunOutcome, Target};
+use crate::windows::handle::Handle;
+use crate::windows::{Win32Error, device_sets, facts};
+
+/// The driver that Windows has loaded, through one handle.
+#[derive(Debug)]
+pub struct DeviceTarget {
+    /// A handle with a session; none after a request that had to be given up, whose session may be
+    /// busy for ever.
+    session: Option<Session<Handle>>,
+    /// What the handle is to.
+    path: String,
+}
+
+impl DeviceTarget {
+    /// Opens the device by its interface, and where there is none by its name.
+    ///
+    /// # Errors
+    /// [`TargetError::NotAvailable`], with what to do about it; [`TargetError::Version`] when the
+    /// driver is of another version.
+    pub fn open() -> Result<Self, TargetError> {
+        let (data1, data2, data3, data4) = INTERFACE_GUID;
+        let class = GUID {
+            data1,
+            data2,
+            data3,
+            data4,
+        };
+        // A system that does not know of interfaces may have the name all the same.
+        let interfaces = device_sets::interfaces(&class).unwrap_or_default();
+        let path = interfaces
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| WIN32_PATH.to_owned());
+        Ok(Self {
+            session: Some(connect(&path)?),
+            path,
+        })
+    }
+
+    fn session(&mut self) -> Result<&mut Session<Handle>, TargetError> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => connect(&self.path)?,
+        };
+        Ok(self.session.insert(session))
+    }
+
+    /// Gives a handle up of which nothing more can be asked.
+    fn settle<T>(&mut self, answer: Result<T, TargetError>) -> Result<T, TargetError> {
+        if answer.as_ref().is_err_and(TargetError::ends_the_machine) {
+            self.session = None;
+        }
+        answer
+    }
+}
+
+fn connect(path: &str) -> Result<Session<Handle>, TargetError> {
+    let session = Session::new(Handle::open(path).map_err(no_device)?);
+    // A driver of another version is told here, ahead of everything else.
+    session.query()?;
+    Ok(session)
+}
+
+fn no_device(error: Win32Error) -> TargetError {
+    // When Windows does not say what devices there are, the error itself is all there is to say.
+    let devices = device_sets::ours().unwrap_or_default();
+    problem::open(error.0, &devices, facts::elevated(), &error.text())
+}
+
+impl Target for DeviceTarget {
+    fn name(&self) -> &'static str {
+        "device"
+    }
+
+    fn info(&mut self) -> Result<Info, TargetError> {
+        let answer = self.session().and_then(|session| session.query());
+        let reply = self.settle(answer)?;
+        Ok(Info {
+            description: "the driver that Windows has loaded".to_owned(),
+            driver: Some(DriverInfo {
+                path: None,
+                version: reply.driver,
+                kernel: reply.kernel,
+                processors: reply.processors,
+                sessions: reply.sessions,
+                dispatch: reply.dispatch,
+            }),
+            apc_routines: reply.routines,
+            limits: reply.limits,
+            surroundings: Some(facts::surroundings(format!("overlapped, to {}", self.path))),
+        })
+    }
+
+    fn run(
+        &mut self,
+        program: &ProgramBuf,
+        options: &RunOptions,
+    ) -> Result<RunOutcome, TargetError> {
+        let answer = self
+            .session()
+            .and_then(|session| session.run(program, options));
+        self.settle(answer)
+    }
+}
