@@ -16,6 +16,8 @@ mod bodies;
 mod facts;
 mod laws;
 mod locks;
+mod push_locks;
+mod resources;
 
 /// A program in which no two lanes share registers by accident: every register that a step
 /// writes is observed, lane by lane, then every variable.

@@ -274,6 +274,7 @@ fn refused(test: &ProgramBuf) -> Option<Reason> {
     let parsed = Program::parse(&bytes).expect("the generator knows the format");
     let machine = Machine {
         apc_routines: true,
+        push_locks: true,
         ends_deadlocks: true,
     };
     verify(&parsed, machine).err().map(|refusal| refusal.reason)

@@ -77,10 +77,30 @@ fn no_update_is_lost_under_any_lock_and_either_lane_may_come_first() {
 
 #[test]
 fn two_locks_of_one_kind_are_not_each_other() {
-    for kinds in [[LockKind::FastMutex; 2], [LockKind::Mutex; 2]] {
-        let test = program(&[], &[], 1, &[increment(0), increment(1)]);
+    let in_region = |lock| {
+        [
+            vec![Step::EnterCritical],
+            increment(lock),
+            vec![Step::LeaveCritical],
+        ]
+        .concat()
+    };
+    for kind in LockKind::ALL {
+        // With others in between, so that each kind is counted by itself.
+        let kinds = [
+            kind,
+            LockKind::FastMutex,
+            LockKind::Mutex,
+            LockKind::Resource,
+            LockKind::PushLock,
+            kind,
+        ];
+        let test = program(&[], &[], 1, &[in_region(0), in_region(5)]);
         let seen = outcomes(&with_locks(&kinds, test), Profile::Nt52);
         assert!(seen.contains(&vec![0, 0, 1]), "an update is lost");
+        let test = program(&[], &[], 1, &[in_region(5), in_region(5)]);
+        let seen = outcomes(&with_locks(&kinds, test), Profile::Nt52);
+        assert!(!seen.contains(&vec![0, 0, 1]), "no update is lost");
     }
 }
 
@@ -349,18 +369,20 @@ fn raw_lanes_leave_regions_and_mutexes_in_any_order() {
 fn lock_order_inversion_is_a_deadlock() {
     let lane = |first, second| {
         vec![
+            Step::EnterCritical,
             acquire(first),
             acquire(second),
             Step::Release { lock: second },
             Step::Release { lock: first },
+            Step::LeaveCritical,
         ]
     };
-    for kind in ALL {
+    for kind in LockKind::ALL {
         let test = program(&[], &[], 0, &[lane(0, 1), lane(1, 0)]);
         let found = all_paths(&with_locks(&[kind; 2], test), Profile::Documented, &[]);
         assert_eq!((found.deadlocks, found.outcomes.len()), (1, 1), "{kind:?}");
         let path = found.deadlock_witness.expect("there is a path to it");
-        assert_eq!(path.len(), 4);
+        assert_eq!(path.len(), 6);
     }
 }
 
