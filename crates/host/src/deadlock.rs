@@ -225,7 +225,7 @@ impl State {
 
     fn holder(&self, waiter: ThreadId, lock: LockId, holder: &LockHolder) -> String {
         let name = match holder.owner {
-            ResourceOwner::Thread(id) if id == waiter => "it itself".to_owned(),
+            ResourceOwner::Thread(id) if id == waiter => "itself".to_owned(),
             ResourceOwner::Thread(id) => self.name(id),
             ResourceOwner::Pointer(pointer) => format!("the owner pointer {pointer:#x}"),
         };

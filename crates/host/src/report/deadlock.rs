@@ -52,7 +52,7 @@ impl fmt::Display for Stuck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} waits for {}", self.thread, self.waits_for)?;
         if !self.held_by.is_empty() {
-            write!(f, ", which {} holds", self.held_by.join(" and "))?;
+            write!(f, ", held by {}", self.held_by.join(" and "))?;
         }
         if !self.held.is_empty() {
             write!(f, ", and holds {}", self.held.join(", "))?;
@@ -78,9 +78,8 @@ mod tests {
         let report = DeadlockReport::new(threads, Vec::new());
         assert_eq!(
             report.to_string(),
-            "deadlock: A waits for the resource at 0x10 (exclusive), which B (shared) holds; \
-             B waits for the resource at 0x20 (exclusive), which A holds, and holds the resource \
-             at 0x10"
+            "deadlock: A waits for the resource at 0x10 (exclusive), held by B (shared); B waits for \
+             the resource at 0x20 (exclusive), held by A, and holds the resource at 0x10"
         );
     }
 }

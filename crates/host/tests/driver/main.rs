@@ -1,8 +1,10 @@
 //! The host with a small driver of the tests' own: what works, and what misuse becomes.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+mod deadlocks;
 mod fixture;
 mod locks;
+mod resources;
 mod schedules;
 
 use std::time::Duration;

@@ -1,0 +1,1 @@
+//! Scheduled machines with resources and push locks reach every outcome of the model.
