@@ -1,14 +1,14 @@
 //! APCs in the lanes: their delivery, their bodies, their return.
 
 use apclab_protocol::limits;
-use apclab_protocol::program::{Apc, ApcKind as Kind, LockKind, Place, Program};
+use apclab_protocol::program::{Apc, ApcKind as Kind, Place, Program};
 use apclab_protocol::step::Step;
 
 use super::cursor::Cursor;
 use super::data::Change;
 use super::turn::Turn;
 use super::{index8, thread};
-use crate::kernel::{ApcId, ApcKind, BugCheck, Profile};
+use crate::kernel::{ApcId, ApcKind, BugCheck};
 
 /// An APC in the lane that it is queued to.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -35,7 +35,7 @@ pub(super) fn place(apc: ApcId) -> Place {
 }
 
 /// The APCs of which a test can tell whether they are off the queue and have not run, a bit each.
-pub(super) fn apart(program: &Program<'_>, profile: Profile) -> u32 {
+pub(super) fn apart(program: &Program<'_>) -> u32 {
     const { assert!(limits::APCS <= 32, "a bit for each APC") };
     let mut times = [0_u32; limits::APCS];
     // Bodies queue only APCs that come after their own, and places come in this order: lanes,
@@ -67,20 +67,8 @@ pub(super) fn apart(program: &Program<'_>, profile: Profile) -> u32 {
     let queued = || (0..program.apcs()).filter(|&index| times[index] > 0);
     let apcs = || queued().filter_map(|index| Some((index, program.apc(index)?)));
     let special_to = |lane| apcs().any(|(_, apc)| apc.kind == Kind::Special && apc.lane == lane);
-    // A wait for a lock that can be shared shows to others. In Nt52 it shows as well that an APC
-    // has interrupted it, since nobody is given the lock meanwhile.
-    let seen_to_wait = |lane| {
-        let waits = |step| match step {
-            Step::EnterAcquire { .. } => true,
-            Step::Acquire { lock, .. } => program.lock(lock.into()).is_some_and(LockKind::shares),
-            _ => false,
-        };
-        profile == Profile::Nt52 && program.steps(Place::Lane(lane)).any(waits)
-    };
     let shows = |index: usize, apc: Apc| {
-        times[index] > 1
-            || (apc.kind == Kind::Normal && special_to(apc.lane))
-            || seen_to_wait(apc.lane)
+        times[index] > 1 || (apc.kind == Kind::Normal && special_to(apc.lane))
     };
     apcs().fold(0, |bits, (index, apc)| {
         bits | u32::from(shows(index, apc)) << index

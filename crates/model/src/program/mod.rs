@@ -8,13 +8,13 @@
 //! - Delivery and the begin of the routine are one event, unless a test can see that the APC is off
 //!   the queue and has not run yet: it may be queued more than once, or it is a normal one and a
 //!   special one may be queued to its lane, which goes ahead of all that is in the queue, but not
-//!   of what is off it; or, in `Nt52`, its lane may wait for a resource or a push lock, which others
-//!   see, and is given none while it runs. Then the routine is an event of its own.
+//!   of what is off it. Then the routine is an event of its own.
 //! - The steps of an APC's body are events. Its return is one with its last step, unless it
 //!   interrupts a wait: then others can see that the waiter has run and does not wait yet.
-//! - An APC without a body runs in one event, if none of this is so. Inside a wait, nothing tells a
-//!   lane whose wait it interrupts from one that has taken the APC first and begins to wait
-//!   afterwards.
+//! - An APC without a body runs in one event. Inside a wait, nothing tells a lane whose wait it
+//!   interrupts from one that has taken the APC first and begins to wait afterwards; or, where
+//!   others see that it waits, as for a resource, from one that has yet to take the APC and is
+//!   given nothing before.
 //! - Entering a region and acquiring a resource are one event, and so are releasing and leaving:
 //!   what happens between the two may as well happen before or after both.
 //! - What a lane has handed over is in the machine alone: the count of its owner pointer.

@@ -46,7 +46,7 @@ impl State {
             kernel.create_apc(thread(apc.lane.into()), kind);
         }
         Self {
-            apart: body::apart(program, kernel.profile()),
+            apart: body::apart(program),
             kernel,
             lanes: (0..program.lanes())
                 .map(|lane| Lane::new(program, lane))
