@@ -18,6 +18,9 @@ pub struct Options {
     /// driver then runs programs that may deadlock. The machine ends a deadlock in any case
     /// ([`HostError::Deadlock`](crate::HostError::Deadlock)).
     pub ends_deadlocks: bool,
+    /// Whether `MmGetSystemRoutineAddress` finds the routines of push locks, as kernels since Windows 10
+    /// 1809 have them.
+    pub push_locks: bool,
     /// The APC-disable counters that a thread created by the driver starts with.
     pub baseline: Baseline,
     /// Which of the model's two profiles the kernel follows.
@@ -46,13 +49,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults for the driver image `driver`: the NT 5.2 profile, kernel APC routines and
-    /// `ApclabDeadlocksEnd` found, a baseline of zero, 30 seconds to answer, all threads at the same time.
+    /// The defaults for the driver image `driver`: the NT 5.2 profile, all routines
+    /// found, a baseline of zero, 30 seconds to answer, all threads at the same time.
     pub fn new(driver: impl Into<PathBuf>) -> Self {
         Self {
             driver: driver.into(),
             kernel_apc_routines: true,
             ends_deadlocks: true,
+            push_locks: true,
             baseline: Baseline::default(),
             profile: Profile::Nt52,
             answer_deadline: Duration::from_secs(30),

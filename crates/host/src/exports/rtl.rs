@@ -69,6 +69,7 @@ fn hidden(name: &str, options: &Options) -> bool {
     match name {
         "KeInitializeApc" | "KeInsertQueueApc" => !options.kernel_apc_routines,
         DEADLOCKS_END => !options.ends_deadlocks,
+        name if name.contains("PushLock") => !options.push_locks,
         _ => false,
     }
 }
