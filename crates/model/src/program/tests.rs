@@ -14,7 +14,7 @@ use apclab_protocol::step::Step;
 
 mod bodies;
 mod facts;
-mod laws;
+pub(crate) mod laws;
 mod locks;
 
 /// A program in which no two lanes share registers by accident: every register that a step

@@ -118,7 +118,7 @@ fn number_registers(steps: &mut [Step]) {
 }
 
 /// Programs of two or three lanes, half of them with a barrier.
-fn test_program() -> impl Strategy<Value = ProgramBuf> {
+pub(crate) fn test_program() -> impl Strategy<Value = ProgramBuf> {
     let apc = || {
         (
             prop_oneof![Just(Kind::Special), Just(Kind::Normal)],
