@@ -49,6 +49,8 @@ pub fn machine() -> Host {
 /// When the driver does not start.
 pub fn machine_with(change: impl FnOnce(&mut Options)) -> Host {
     let mut options = Options::new(driver());
+    // As on a device: a deadlock would end the machine, whatever else a test wants to see of it.
+    options.ends_deadlocks = false;
     change(&mut options);
     match Host::start(options) {
         Ok(host) => host,
@@ -228,6 +230,8 @@ pub const fn bounds(iterations: u32) -> RunRequest {
         deadline_ms: 10_000,
         wait_deadline_ms: 1000,
         trace_iteration: 1,
+        seed: 0,
+        delay_us: 0,
     }
 }
 

@@ -1,12 +1,43 @@
 //! Random programs, most of them such as the verifier accepts.
 
 use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, LockKind, Observed};
-use apclab_protocol::step::Step;
+use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, LockKind, Observed, flags};
+use apclab_protocol::step::{Mode, Step};
 use proptest::prelude::*;
 
-/// The locks of every random program: two that raise, in order, and a mutex.
-const LOCKS: [LockKind; 3] = [LockKind::FastMutex, LockKind::GuardedMutex, LockKind::Mutex];
+/// The locks of every random program, in the order in which they may be waited for.
+const LOCKS: [LockKind; 6] = [
+    LockKind::FastMutex,
+    LockKind::GuardedMutex,
+    LockKind::Resource,
+    LockKind::PushLock,
+    LockKind::Mutex,
+    LockKind::Resource,
+];
+const RESOURCE: u8 = 2;
+/// One that can be handed over, since it is only tried.
+const TRIED: u8 = 5;
+
+fn kind(lock: u8) -> LockKind {
+    LOCKS[usize::from(lock)]
+}
+
+fn mode() -> impl Strategy<Value = Mode> {
+    prop::sample::select(Mode::ALL.to_vec())
+}
+
+/// The mode, where the lock has it.
+fn fitting(lock: u8, mode: Mode) -> Mode {
+    if kind(lock).has(mode) {
+        mode
+    } else {
+        Mode::Exclusive
+    }
+}
+
+fn resource() -> impl Strategy<Value = u8> {
+    prop_oneof![Just(RESOURCE), Just(TRIED)]
+}
 
 fn register() -> impl Strategy<Value = u8> {
     0_u8..4
@@ -30,6 +61,10 @@ fn plain() -> impl Strategy<Value = Step> {
             }
         ),
         (0_u8..2, register()).prop_map(|(variable, to)| Step::Load { variable, to }),
+        (resource(), register()).prop_map(|(lock, to)| Step::AcquiredExclusive { lock, to }),
+        (resource(), register()).prop_map(|(lock, to)| Step::AcquiredShared { lock, to }),
+        (resource(), register()).prop_map(|(lock, to)| Step::ExclusiveWaiters { lock, to }),
+        (resource(), register()).prop_map(|(lock, to)| Step::SharedWaiters { lock, to }),
     ]
 }
 
@@ -51,8 +86,14 @@ enum Around {
     Critical,
     Guarded,
     Raise,
-    Acquire(u8),
-    Try(u8, u8, u32),
+    Acquire(u8, Mode),
+    Try(u8, Mode, u8, u32),
+    /// Acquire and convert.
+    Convert(Mode),
+    /// The combined forms.
+    Combined(Mode),
+    /// A resource is tried, and handed over at the end.
+    HandOver(Mode),
     Repeat(u32),
     /// Legal in a raw lane only.
     Crossed,
@@ -63,8 +104,12 @@ fn around() -> impl Strategy<Value = Around> {
         3 => Just(Around::Critical),
         3 => Just(Around::Guarded),
         1 => Just(Around::Raise),
-        2 => (0_u8..3).prop_map(Around::Acquire),
-        2 => (0_u8..3, register(), 0_u32..2).prop_map(|(lock, to, ms)| Around::Try(lock, to, ms)),
+        3 => (0..TRIED, mode()).prop_map(|(lock, mode)| Around::Acquire(lock, mode)),
+        3 => (0_u8..6, mode(), register(), 0_u32..2)
+            .prop_map(|(lock, mode, to, ms)| Around::Try(lock, mode, to, ms)),
+        1 => mode().prop_map(Around::Convert),
+        2 => mode().prop_map(Around::Combined),
+        1 => mode().prop_map(Around::HandOver),
         1 => (1_u32..4).prop_map(Around::Repeat),
         1 => Just(Around::Crossed),
     ]
@@ -76,22 +121,53 @@ fn wrap(around: Around, inner: Vec<Step>) -> Vec<Step> {
         Around::Critical => (vec![Step::EnterCritical], inner, vec![Step::LeaveCritical]),
         Around::Guarded => (vec![Step::EnterGuarded], inner, vec![Step::LeaveGuarded]),
         Around::Raise => (vec![Step::RaiseApc], inner, vec![Step::Lower]),
-        Around::Acquire(lock) => (
-            vec![Step::Acquire { lock }],
-            inner,
-            vec![Step::Release { lock }],
-        ),
-        Around::Try(lock, to, milliseconds) => {
-            let timed = LOCKS.get(usize::from(lock)) == Some(&LockKind::Mutex);
-            let milliseconds = if timed { milliseconds } else { 0 };
+        Around::Acquire(lock, mode) => {
+            let mode = fitting(lock, mode);
+            let before = Step::Acquire { lock, mode };
+            (vec![before], inner, vec![Step::Release { lock }])
+        }
+        Around::Try(lock, mode, to, milliseconds) => {
+            let milliseconds = if kind(lock) == LockKind::Mutex {
+                milliseconds
+            } else {
+                0
+            };
             let inner = [inner, vec![Step::Release { lock }]].concat();
             let attempt = Step::Try {
                 lock,
+                mode: fitting(lock, mode),
                 to,
                 milliseconds,
                 length: length(&inner),
             };
             (vec![attempt], inner, vec![Step::End])
+        }
+        Around::Convert(mode) => {
+            let lock = RESOURCE;
+            let before = vec![Step::Acquire { lock, mode }, Step::Convert { lock }];
+            (before, inner, vec![Step::Release { lock }])
+        }
+        Around::Combined(mode) => {
+            let lock = RESOURCE;
+            let before = Step::EnterAcquire { lock, mode };
+            (vec![before], inner, vec![Step::ReleaseLeave { lock }])
+        }
+        Around::HandOver(mode) => {
+            let lock = TRIED;
+            let inner = [inner, vec![Step::HandOver { lock }]].concat();
+            let attempt = Step::Try {
+                lock,
+                mode,
+                to: 0,
+                milliseconds: 0,
+                length: length(&inner),
+            };
+            let release = Step::ReleaseFor {
+                lock,
+                lane: 0,
+                to: 1,
+            };
+            (vec![attempt], inner, vec![Step::End, release])
         }
         Around::Repeat(count) => (
             vec![Step::Repeat {
@@ -122,8 +198,10 @@ fn lane() -> impl Strategy<Value = Vec<Step>> {
 /// A random program of up to three lanes.
 pub fn program() -> impl Strategy<Value = ProgramBuf> {
     let lanes = prop::collection::vec((lane(), any::<bool>()), 1..4);
+    // Mostly as it is; now and then polled, which never blocks for good.
+    let flags = prop_oneof![4 => Just(0), 1 => Just(flags::POLLED), 1 => Just(flags::ALL)];
     let bodies = prop::collection::vec(prop::collection::vec(plain(), 0..3), 0..4);
-    (lanes, bodies).prop_map(|(lanes, bodies)| {
+    (lanes, bodies, flags).prop_map(|(lanes, bodies, flags)| {
         let last = u8::try_from(lanes.len() - 1).unwrap_or(0);
         let apc = |kind, lane| Apc { kind, lane };
         let (lanes, raw) = lanes.into_iter().unzip();
@@ -160,6 +238,7 @@ pub fn program() -> impl Strategy<Value = ProgramBuf> {
             ],
             lanes,
             raw,
+            flags,
         }
     })
 }

@@ -86,7 +86,7 @@ proptest! {
                     }
                 }
                 Move::Run(iterations) => {
-                    let bounds = RunRequest { iterations, deadline_ms: 60, wait_deadline_ms: 2, trace_iteration: 1 };
+                    let bounds = RunRequest { iterations, deadline_ms: 60, wait_deadline_ms: 2, trace_iteration: 1, seed: 9, delay_us: iterations % 3 };
                     match handle.run(session, &bounds) {
                         Ok(reply) => prop_assert!(reply.iterations <= iterations),
                         Err(status) => prop_assert!(
@@ -121,6 +121,8 @@ proptest! {
                 deadline_ms: limits::RUN_DEADLINE_MS,
                 wait_deadline_ms: limits::WAIT_DEADLINE_MS,
                 trace_iteration: 1,
+                seed: micros,
+                delay_us: u32::from(close) * 20,
             };
             let input = request(session, &bounds.encode());
             let pending = handle.file.ioctl_async(ioctl::RUN, input, RunReply::SIZE).unwrap();

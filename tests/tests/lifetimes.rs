@@ -89,6 +89,8 @@ fn long() -> RunRequest {
         deadline_ms: limits::RUN_DEADLINE_MS,
         wait_deadline_ms: limits::WAIT_DEADLINE_MS,
         trace_iteration: 0,
+        seed: 0,
+        delay_us: 0,
     }
 }
 

@@ -5,7 +5,7 @@ use apclab_protocol::limits;
 use apclab_protocol::message::{Context, Ended, RunRequest};
 use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, LockKind, Observed, Place};
 use apclab_protocol::status;
-use apclab_protocol::step::Step;
+use apclab_protocol::step::{Mode, Step};
 use apclab_protocol::trace::Kind;
 use apclab_protocol::verify::Reason;
 use apclab_tests::{Handle, PLAIN, bounds, machine, outcomes, register, stop};
@@ -20,7 +20,10 @@ fn what_a_lock_protects_loses_no_update() {
                 count: 50,
                 length: 4,
             },
-            Step::Acquire { lock: 0 },
+            Step::Acquire {
+                lock: 0,
+                mode: Mode::Exclusive,
+            },
             Step::Load { variable: 0, to: 0 },
             Step::Store {
                 variable: 0,
@@ -51,7 +54,10 @@ fn the_holder_sees_what_the_facts_say() {
                 Step::Irql { to: base + 2 },
             ]
         };
-        let mut steps = vec![Step::Acquire { lock: 0 }];
+        let mut steps = vec![Step::Acquire {
+            lock: 0,
+            mode: Mode::Exclusive,
+        }];
         steps.extend(ask(0));
         steps.push(Step::Release { lock: 0 });
         steps.extend(ask(3));
@@ -72,7 +78,10 @@ fn a_try_runs_its_block_only_with_the_lock() {
     // A holds the lock while B tries: the two barriers say when. There is no barrier at APC_LEVEL, so
     // that only a mutex can be held at one.
     let holds = vec![
-        Step::Acquire { lock: 0 },
+        Step::Acquire {
+            lock: 0,
+            mode: Mode::Exclusive,
+        },
         Step::Barrier,
         Step::Barrier,
         Step::Release { lock: 0 },
@@ -82,6 +91,7 @@ fn a_try_runs_its_block_only_with_the_lock() {
             Step::Barrier,
             Step::Try {
                 lock: 0,
+                mode: Mode::Exclusive,
                 to: 0,
                 milliseconds,
                 length: 2,
@@ -116,6 +126,7 @@ fn a_try_of_a_free_lock_succeeds() {
             lanes: vec![vec![
                 Step::Try {
                     lock: 0,
+                    mode: Mode::Exclusive,
                     to: 0,
                     milliseconds: 0,
                     length: 2,
@@ -144,8 +155,14 @@ fn a_mutex_counts_once_whatever_the_recursion() {
         locks: vec![LockKind::Mutex],
         observed: vec![register(0, 0), register(0, 1), register(0, 2)],
         lanes: vec![vec![
-            Step::Acquire { lock: 0 },
-            Step::Acquire { lock: 0 },
+            Step::Acquire {
+                lock: 0,
+                mode: Mode::Exclusive,
+            },
+            Step::Acquire {
+                lock: 0,
+                mode: Mode::Exclusive,
+            },
             Step::Queue { apc: 0, to: None },
             Step::Ran { apc: 0, to: 0 },
             Step::Release { lock: 0 },
@@ -163,7 +180,12 @@ fn scopes_nest_to_their_limit_within_the_stack() {
     let host = machine();
     let handle = Handle::open(&host);
     let depth = u8::try_from(limits::SCOPES).unwrap();
-    let mut steps: Vec<_> = (0..depth).map(|lock| Step::Acquire { lock }).collect();
+    let mut steps: Vec<_> = (0..depth)
+        .map(|lock| Step::Acquire {
+            lock,
+            mode: Mode::Exclusive,
+        })
+        .collect();
     steps.push(Step::Irql { to: 0 });
     steps.extend((0..depth).rev().map(|lock| Step::Release { lock }));
     let program = ProgramBuf {
@@ -204,7 +226,10 @@ fn a_raw_lane_leaves_in_any_order_and_at_raised_irql() {
         lanes: vec![vec![
             Step::EnterCritical,
             Step::EnterGuarded,
-            Step::Acquire { lock: 0 },
+            Step::Acquire {
+                lock: 0,
+                mode: Mode::Exclusive,
+            },
             Step::Queue { apc: 0, to: None },
             Step::Queue { apc: 1, to: None },
             Step::LeaveCritical,
@@ -344,16 +369,28 @@ fn a_mutex_that_nobody_releases_in_time_times_the_iteration_out() {
             raw: vec![raw, raw],
             lanes: vec![
                 vec![
-                    Step::Acquire { lock: 0 },
+                    Step::Acquire {
+                        lock: 0,
+                        mode: Mode::Exclusive,
+                    },
                     Step::Barrier,
-                    Step::Acquire { lock: 1 },
+                    Step::Acquire {
+                        lock: 1,
+                        mode: Mode::Exclusive,
+                    },
                     Step::Release { lock: 1 },
                     Step::Release { lock: 0 },
                 ],
                 vec![
-                    Step::Acquire { lock: 1 },
+                    Step::Acquire {
+                        lock: 1,
+                        mode: Mode::Exclusive,
+                    },
                     Step::Barrier,
-                    Step::Acquire { lock: 0 },
+                    Step::Acquire {
+                        lock: 0,
+                        mode: Mode::Exclusive,
+                    },
                     Step::Release { lock: 0 },
                     Step::Release { lock: 1 },
                 ],
@@ -464,7 +501,10 @@ fn the_trace_shows_enter_acquire_release_leave_in_that_order() {
             locks: vec![kind],
             lanes: vec![vec![
                 Step::EnterCritical,
-                Step::Acquire { lock: 0 },
+                Step::Acquire {
+                    lock: 0,
+                    mode: Mode::Exclusive,
+                },
                 Step::Release { lock: 0 },
                 Step::LeaveCritical,
             ]],

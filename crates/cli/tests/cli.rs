@@ -125,7 +125,10 @@ fn a_misspelt_test_exits_2_and_is_shown_with_its_place() {
     let answer = folder.apclab(&["run", "--on", "model", "x"]);
     answer
         .exits(2)
-        .complains("x/misspelt.litmus:7:9")
+        .complains(&format!(
+            "x{}misspelt.litmus:7:9",
+            std::path::MAIN_SEPARATOR
+        ))
         .complains("enter critcal")
         .complains("did you mean `critical`?");
     assert_eq!(answer.stdout, "", "nothing runs when anything is wrong");

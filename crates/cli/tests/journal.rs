@@ -49,11 +49,11 @@ fn cut(folder: &Folder, record: &str, test: &str) -> String {
         .iter()
         .position(|(_, line)| line["record"] == record && line["test"] == test)
         .expect("the record");
-    let text = |lines: &[(String, Value)]| -> String {
+    let join = |lines: &[(String, Value)]| -> String {
         lines.iter().map(|(line, _)| line.as_str()).collect()
     };
-    fs::write(folder.0.join("j"), text(&lines[..=place])).expect("a journal");
-    text(&lines[place + 1..])
+    fs::write(folder.0.join("j"), join(&lines[..=place])).expect("a journal");
+    join(&lines[place + 1..])
 }
 
 #[test]

@@ -8,7 +8,7 @@ use apclab_model::program::{Event, State};
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::program::Program;
 use apclab_protocol::trace::Record;
-use apclab_protocol::verify::{Refusal, verify};
+use apclab_protocol::verify::{Machine, Refusal, verify};
 
 use crate::{TargetError, witness};
 
@@ -48,7 +48,7 @@ pub fn explore(
     let program = Program::parse(&bytes).map_err(|malformed| {
         TargetError::Failed(format!("the bytes are no program: {malformed:?}"))
     })?;
-    verify(&program, true).map_err(Unexplored::Refused)?;
+    verify(&program, Machine::COMPLETE).map_err(Unexplored::Refused)?;
     Ok(search(&program, profile, baselines)?)
 }
 
@@ -123,7 +123,7 @@ impl From<TargetError> for Unexplored {
 mod tests {
     use super::*;
     use apclab_protocol::program::{Apc, ApcKind, LockKind, Observed};
-    use apclab_protocol::step::Step;
+    use apclab_protocol::step::{Mode, Step};
     use apclab_protocol::trace::{Kind, NO_APC};
 
     fn found(program: &ProgramBuf) -> Exploration {
@@ -179,13 +179,17 @@ mod tests {
 
     #[test]
     fn a_lane_that_waits_for_ever_has_no_end() {
-        let own = vec![Step::Acquire { lock: 0 }, Step::Acquire { lock: 1 }];
+        let acquire = |lock| Step::Acquire {
+            lock,
+            mode: Mode::Exclusive,
+        };
+        let own = vec![acquire(0), acquire(1)];
         let mut other = own.clone();
         other.reverse();
         let release = |mut steps: Vec<Step>| {
             let held: Vec<_> = steps.iter().rev().copied().collect();
             steps.extend(held.into_iter().map(|step| match step {
-                Step::Acquire { lock } => Step::Release { lock },
+                Step::Acquire { lock, .. } => Step::Release { lock },
                 step => step,
             }));
             steps

@@ -6,7 +6,7 @@ use apclab_model::kernel::{Baseline, BugCheck, Profile};
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::message::{Context, Limits, routines};
 use apclab_protocol::program::Program;
-use apclab_protocol::verify::verify;
+use apclab_protocol::verify::{Machine, verify};
 
 use crate::prediction::Prediction;
 use crate::target::{Info, RunOptions, RunOutcome, RunResult, Target};
@@ -125,7 +125,11 @@ impl Target for ModelTarget {
             Ok(program) => program,
             Err(malformed) => return Ok(RunOutcome::Malformed(malformed)),
         };
-        let verified = match verify(&program, self.apc_routines) {
+        let machine = Machine {
+            apc_routines: self.apc_routines,
+            ..Machine::COMPLETE
+        };
+        let verified = match verify(&program, machine) {
             Ok(verified) => verified,
             Err(refusal) => return Ok(RunOutcome::Refused(refusal)),
         };

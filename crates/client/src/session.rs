@@ -128,6 +128,8 @@ impl<D: Device> Session<D> {
             deadline_ms: millis(options.deadline),
             wait_deadline_ms: millis(options.wait_deadline),
             trace_iteration: options.trace_iteration.unwrap_or(0),
+            seed: options.seed,
+            delay_us: options.delay_us,
         };
         let request = Request {
             code: ioctl::RUN,

@@ -85,8 +85,13 @@ pub struct RunOptions {
     pub wait_deadline: Duration,
     /// The iteration to trace, counted from 1.
     pub trace_iteration: Option<u32>,
-    /// Seed of the target's choices, for targets that make them.
+    /// Seed of the target's choices, for targets that make them, and of the random delays.
     pub seed: u64,
+    /// The longest random delay before a step, in microseconds, for targets whose lanes really run; 0
+    /// for none.
+    pub delay_us: u32,
+    /// Whether waits for locks without a time-out are loops of tries.
+    pub polled: bool,
 }
 
 impl Default for RunOptions {
@@ -97,6 +102,8 @@ impl Default for RunOptions {
             wait_deadline: Duration::from_secs(1),
             trace_iteration: None,
             seed: 1,
+            delay_us: 0,
+            polled: false,
         }
     }
 }

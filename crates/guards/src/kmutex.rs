@@ -123,6 +123,7 @@ macro_rules! in_place {
 in_place!(KMutex);
 in_place!(ReentrantKMutex);
 
+#[cfg_attr(feature = "debug", track_caller)]
 fn acquire<'a, T: ?Sized, S: StopEvent>(
     cell: &'a Recursively<KernelMutex, T>,
     wait: Wait<'_, S>,
@@ -148,6 +149,7 @@ macro_rules! forms {
         /// If `f` panics the mutex is released while the panic unwinds (in tests; a driver aborts).
         ///
         /// Reference page: `KeWaitForSingleObject`, `KeReleaseMutex`.
+        #[cfg_attr(feature = "debug", track_caller)]
         pub fn with<L: AtMostApcLevel, R>(
             &self,
             irql: &mut L,
@@ -161,6 +163,7 @@ macro_rules! forms {
         /// # Errors
         /// [`NotAcquired::TimedOut`]: another thread holds it.
         #[doc = $recursion]
+        #[cfg_attr(feature = "debug", track_caller)]
         pub fn try_with<L: AtMostApcLevel, R>(
             &self,
             irql: &mut L,
@@ -174,6 +177,7 @@ macro_rules! forms {
         /// # Errors
         /// [`NotAcquired::TimedOut`].
         #[doc = $recursion]
+        #[cfg_attr(feature = "debug", track_caller)]
         pub fn with_timeout<L: AtMostApcLevel, R>(
             &self,
             irql: &mut L,
@@ -191,6 +195,7 @@ macro_rules! forms {
         #[doc = $recursion]
         ///
         /// Reference page: `KeWaitForMultipleObjects`.
+        #[cfg_attr(feature = "debug", track_caller)]
         pub fn with_timeout_or_stop<L: AtMostApcLevel, R>(
             &self,
             irql: &mut L,
@@ -206,6 +211,7 @@ macro_rules! forms {
 impl<T: ?Sized> KMutex<T> {
     forms!(&mut T, "[`NotAcquired::Recursive`]: this thread holds it.");
 
+    #[cfg_attr(feature = "debug", track_caller)]
     fn waiting<L: AtMostApcLevel, R, S: StopEvent>(
         &self,
         irql: &mut L,
@@ -221,6 +227,7 @@ impl<T: ?Sized> KMutex<T> {
 impl<T: ?Sized + Sync> ReentrantKMutex<T> {
     forms!(&T, "Never for recursion.");
 
+    #[cfg_attr(feature = "debug", track_caller)]
     fn waiting<L: AtMostApcLevel, R, S: StopEvent>(
         &self,
         irql: &mut L,
@@ -240,6 +247,7 @@ impl<T: ?Sized + Sync> ReentrantKMutex<T> {
     /// # Safety
     /// The calling thread releases it with [`Self::release_unscoped`], once for each success, before
     /// it ends and before the mutex is dropped.
+    #[cfg_attr(feature = "debug", track_caller)]
     pub unsafe fn acquire_unscoped(
         &self,
         _irql: &impl AtMostApcLevel,

@@ -33,6 +33,9 @@
 mod backend;
 #[cfg(feature = "debug")]
 pub mod debug;
+#[cfg(not(feature = "debug"))]
+#[path = "undebugged.rs"]
+mod debug;
 mod irql;
 mod kmutex;
 mod mutex;

@@ -107,6 +107,7 @@ impl<K: MutexKind, T: ?Sized> Mutex<K, T> {
     /// Reference page: `ExAcquireFastMutex`, `KeAcquireGuardedMutex`.
     ///
     /// [`Passive::raise_to_apc_level`]: crate::Passive::raise_to_apc_level
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn with<R: Send>(
         &self,
         _irql: &mut impl AtMostApcLevel,
@@ -119,6 +120,7 @@ impl<K: MutexKind, T: ?Sized> Mutex<K, T> {
     /// As [`Mutex::with`], but gives `None` at once when the mutex is held, also by this thread.
     ///
     /// Reference page: `ExTryToAcquireFastMutex`, `KeTryToAcquireGuardedMutex`.
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn try_with<R: Send>(
         &self,
         _irql: &mut impl AtMostApcLevel,

@@ -1,11 +1,15 @@
 //! Push locks: EX_PUSH_LOCK.
-#![allow(unsafe_code, reason = "makes guards where the lock allows it")]
+#![allow(
+    unsafe_code,
+    reason = "the form that no scope ends is the caller's to balance"
+)]
 
 use core::fmt;
 
 use crate::backend::memory::{Lock, NotMade, sealed::InPlace};
 use crate::backend::sharing::Sharing;
 use crate::backend::{self, ExclusiveGuard, PushExclusive, PushShared, SharedGuard};
+use crate::debug::{self, LockKind, Origin};
 use crate::{AtMostApcLevel, CriticalRegion, NormalApcsDisabled};
 
 #[cfg(feature = "alloc")]
@@ -76,32 +80,31 @@ impl<T: ?Sized> PushLock<T> {
     ///
     /// IRQL <= APC_LEVEL, which the token shows. A thread that holds the lock deadlocks.
     #[inline]
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn exclusive<'a>(
         &'a self,
         _irql: &impl AtMostApcLevel,
         _proof: &'a impl NormalApcsDisabled,
     ) -> PushLockExclusive<'a, T> {
-        let hold = PushExclusive::acquire(self.cell.object());
-        // SAFETY: the acquire does not return while this thread has another hold.
-        unsafe { self.cell.exclusively(hold) }
+        self.cell.exclusive()
     }
 
     /// Shares the push lock: `ExAcquirePushLockShared`.
     ///
     /// IRQL <= APC_LEVEL, which the token shows. A thread that holds the lock may deadlock.
     #[inline]
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn shared<'a>(
         &'a self,
         _irql: &impl AtMostApcLevel,
         _proof: &'a impl NormalApcsDisabled,
     ) -> PushLockShared<'a, T> {
-        let hold = PushShared::acquire(self.cell.object());
-        // SAFETY: the acquire does not return while this thread has an exclusive hold.
-        unsafe { self.cell.shared(hold) }
+        self.cell.share()
     }
 
     /// Calls `f` with the data for this thread alone, inside a critical region. Lock and region are
     /// given back however `f` ends, the lock first.
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn with_exclusive<L: AtMostApcLevel, R>(
         &self,
         irql: &mut L,
@@ -114,6 +117,7 @@ impl<T: ?Sized> PushLock<T> {
 
     /// Calls `f` with the data, which other threads may read too, inside a critical region. As
     /// [`Self::with_exclusive`] otherwise.
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn with_shared<L: AtMostApcLevel, R>(
         &self,
         irql: &mut L,
@@ -133,12 +137,15 @@ impl<T: ?Sized> PushLock<T> {
     /// Normal kernel APCs are disabled in the calling thread, and stay disabled until the same thread
     /// has released the lock in the same mode with [`Self::release_unscoped`], which it does before it
     /// ends and before the lock is dropped.
+    #[cfg_attr(feature = "debug", track_caller)]
     pub unsafe fn acquire_unscoped(&self, mode: PushLockMode, _irql: &impl AtMostApcLevel) {
         let lock = self.cell.object();
+        debug::acquires(LockKind::PushLock, lock, true);
         match mode {
             PushLockMode::Exclusive => lock.acquire_exclusive(),
             PushLockMode::Shared => lock.acquire_shared(),
         }
+        debug::acquired(LockKind::PushLock, lock);
     }
 
     /// Releases what [`Self::acquire_unscoped`] acquired in this mode.
@@ -147,6 +154,7 @@ impl<T: ?Sized> PushLock<T> {
     /// The calling thread has acquired it in this mode with `acquire_unscoped` and not released it since.
     pub unsafe fn release_unscoped(&self, mode: PushLockMode, _irql: &impl AtMostApcLevel) {
         let lock = self.cell.object();
+        debug::releases(LockKind::PushLock, lock, Origin::UNKNOWN);
         match mode {
             // SAFETY: the caller's guarantee.
             PushLockMode::Exclusive => unsafe { lock.release_exclusive() },

@@ -3,6 +3,7 @@
 
 use core::marker::PhantomData;
 
+use crate::debug::{self, Origin};
 use crate::{AtMostApcLevel, OneThread};
 
 /// Which of the two counters a region changes.
@@ -23,14 +24,12 @@ mod sealed {
     use crate::backend;
 
     pub trait Sealed {
-        #[cfg(feature = "debug")]
         const KIND: crate::RegionKind;
         fn enter();
         fn leave();
     }
 
     impl Sealed for super::Critical {
-        #[cfg(feature = "debug")]
         const KIND: crate::RegionKind = crate::RegionKind::Critical;
         #[inline]
         fn enter() {
@@ -43,7 +42,6 @@ mod sealed {
     }
 
     impl Sealed for super::Guarded {
-        #[cfg(feature = "debug")]
         const KIND: crate::RegionKind = crate::RegionKind::Guarded;
         #[inline]
         fn enter() {
@@ -68,8 +66,7 @@ mod sealed {
 pub struct Region<K: Kind> {
     kind: PhantomData<K>,
     _one_thread: OneThread,
-    #[cfg(feature = "debug")]
-    entered_at: Option<&'static core::panic::Location<'static>>,
+    origin: Origin,
 }
 
 /// Inside a critical region.
@@ -86,16 +83,7 @@ impl<K: Kind> Region<K> {
     #[cfg_attr(feature = "debug", track_caller)]
     pub fn enter(_irql: &impl AtMostApcLevel) -> Self {
         K::enter();
-        #[cfg(feature = "debug")]
-        {
-            let place = core::panic::Location::caller();
-            crate::debug::entered(K::KIND, place);
-            let mut region = Self::entered();
-            region.entered_at = Some(place);
-            region
-        }
-        #[cfg(not(feature = "debug"))]
-        Self::entered()
+        Self::new(debug::entered(K::KIND))
     }
 
     /// Takes up a region whose guard was forgotten, for code that cannot leave its regions in the
@@ -106,19 +94,35 @@ impl<K: Kind> Region<K> {
     /// APC_LEVEL until the guard is dropped.
     #[cfg_attr(feature = "debug", track_caller)]
     pub unsafe fn assume_entered() -> Self {
-        #[cfg(feature = "debug")]
-        crate::debug::taken_up(K::KIND, core::panic::Location::caller());
-        Self::entered()
+        Self::new(debug::taken_up(K::KIND))
     }
 
-    /// The guard of a region that this thread entered and that has no other guard.
-    pub(crate) const fn entered() -> Self {
+    /// The guard of a region that this thread entered and kept no guard of.
+    #[inline]
+    pub(crate) const fn kept() -> Self {
+        Self::new(Origin::UNKNOWN)
+    }
+
+    /// The guard of a region that the calling function has entered by another routine's means.
+    #[inline]
+    #[cfg_attr(feature = "debug", track_caller)]
+    pub(crate) fn entered() -> Self {
+        Self::new(debug::entered(K::KIND))
+    }
+
+    #[inline]
+    const fn new(origin: Origin) -> Self {
         Self {
             kind: PhantomData,
+            origin,
             _one_thread: OneThread::HERE,
-            #[cfg(feature = "debug")]
-            entered_at: None,
         }
+    }
+
+    /// Another routine is about to leave the region.
+    #[inline]
+    pub(crate) fn leaves(&self) -> Origin {
+        debug::leaves(K::KIND, self.origin)
     }
 
     /// Leaves the region. APCs that it deferred run before this returns, if nothing else defers
@@ -130,9 +134,9 @@ impl<K: Kind> Region<K> {
 impl<K: Kind> Drop for Region<K> {
     #[inline]
     fn drop(&mut self) {
-        #[cfg(feature = "debug")]
-        crate::debug::left(K::KIND, self.entered_at);
+        let origin = self.leaves();
         K::leave();
+        debug::left(origin);
     }
 }
 

@@ -74,8 +74,8 @@ impl<'s> RegionStack<'s> {
         let Slot(kind) = *self.slots.get(top)?;
         self.depth = top;
         match kind {
-            RegionKind::Critical => CriticalRegion::entered().leave(),
-            RegionKind::Guarded => GuardedRegion::entered().leave(),
+            RegionKind::Critical => CriticalRegion::kept().leave(),
+            RegionKind::Guarded => GuardedRegion::kept().leave(),
         }
         Some(kind)
     }

@@ -161,6 +161,8 @@ fn clean() {
     let counters = counters();
     assert_eq!((counters.kernel, counters.special), (0, 0));
     assert_eq!(current_irql(), 0);
+    #[cfg(feature = "debug")]
+    assert_eq!(apclab_guards::testing::mistakes(), []);
 }
 
 #[test]

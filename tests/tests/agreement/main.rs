@@ -20,7 +20,7 @@ use apclab_host::Options;
 use apclab_litmus::{Condition, Expectation, Formula, Names, Quantifier, Test};
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::program::Program;
-use apclab_protocol::verify::verify;
+use apclab_protocol::verify::{Machine, verify};
 use apclab_tests::driver;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -219,7 +219,7 @@ struct Counts {
 fn is_small(program: &ProgramBuf) -> bool {
     let bytes = program.encode();
     program.lanes.iter().map(Vec::len).sum::<usize>() <= 9
-        && Program::parse(&bytes).is_ok_and(|parsed| verify(&parsed, true).is_ok())
+        && Program::parse(&bytes).is_ok_and(|parsed| verify(&parsed, Machine::COMPLETE).is_ok())
 }
 
 /// The program as a litmus test.

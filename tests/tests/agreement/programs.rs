@@ -2,12 +2,22 @@
 
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, LockKind, Observed};
-use apclab_protocol::step::Step;
+use apclab_protocol::step::{Mode, Step};
 use proptest::prelude::*;
 
-/// A fast mutex, a guarded mutex and a mutex.
-const LOCKS: [LockKind; 3] = [LockKind::FastMutex, LockKind::GuardedMutex, LockKind::Mutex];
-const MUTEX: u8 = 2;
+const LOCKS: [LockKind; 6] = [
+    LockKind::FastMutex,
+    LockKind::GuardedMutex,
+    LockKind::Resource,
+    LockKind::PushLock,
+    LockKind::Mutex,
+    LockKind::Resource,
+];
+const RESOURCE: u8 = 2;
+const PUSH_LOCK: u8 = 3;
+const MUTEX: u8 = 4;
+/// A resource that is only tried, and handed over.
+const TRIED: u8 = 5;
 /// The time-outs that are results, in milliseconds.
 const TIME_OUT: u32 = 1;
 
@@ -23,6 +33,8 @@ fn plain(apcs: std::ops::Range<u8>) -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Reset { event: 0 }),
         1 => Just(Step::ApcsDisabled { to: 0 }),
         1 => Just(Step::AllApcsDisabled { to: 0 }),
+        1 => Just(Step::AcquiredShared { lock: RESOURCE, to: 0 }),
+        1 => Just(Step::AcquiredExclusive { lock: RESOURCE, to: 0 }),
     ];
     one.prop_map(|step| vec![step])
 }
@@ -42,9 +54,26 @@ enum Around {
     Critical,
     Guarded,
     Raise,
+    /// A lock that wants no region.
     Acquire(u8),
     /// Which lock, and for how many milliseconds.
     Try(u8, u32),
+    /// A resource or a push lock, in a region of its own.
+    Share(u8, Mode),
+    Combined(Mode),
+    /// Exclusive, then shared.
+    Convert,
+    TryShare(Mode),
+    HandOver(Mode),
+}
+
+fn mode() -> impl Strategy<Value = Mode> {
+    prop_oneof![
+        3 => Just(Mode::Exclusive),
+        3 => Just(Mode::Shared),
+        1 => Just(Mode::SharedStarveExclusive),
+        1 => Just(Mode::SharedWaitForExclusive),
+    ]
 }
 
 fn around() -> impl Strategy<Value = Around> {
@@ -52,11 +81,29 @@ fn around() -> impl Strategy<Value = Around> {
         3 => Just(Around::Critical),
         3 => Just(Around::Guarded),
         1 => Just(Around::Raise),
-        1 => (0..MUTEX).prop_map(Around::Acquire),
+        1 => (0..RESOURCE).prop_map(Around::Acquire),
         2 => Just(Around::Acquire(MUTEX)),
-        2 => (0..=MUTEX).prop_map(|lock| Around::Try(lock, 0)),
+        2 => prop::sample::select(vec![0, 1, MUTEX]).prop_map(|lock| Around::Try(lock, 0)),
         1 => Just(Around::Try(MUTEX, TIME_OUT)),
+        4 => mode().prop_map(|mode| Around::Share(RESOURCE, mode)),
+        1 => prop::sample::select(vec![Mode::Exclusive, Mode::Shared])
+            .prop_map(|mode| Around::Share(PUSH_LOCK, mode)),
+        2 => mode().prop_map(Around::Combined),
+        1 => Just(Around::Convert),
+        2 => mode().prop_map(Around::TryShare),
+        1 => mode().prop_map(Around::HandOver),
     ]
+}
+
+fn attempt(lock: u8, mode: Mode, milliseconds: u32, inner: &[Step], last: Step) -> Vec<Step> {
+    let attempt = Step::Try {
+        lock,
+        mode,
+        to: 0,
+        milliseconds,
+        length: u32::try_from(inner.len() + 1).unwrap_or(u32::MAX),
+    };
+    [&[attempt], inner, &[last, Step::End]].concat()
 }
 
 fn wrap(around: Around, inner: &[Step]) -> Vec<Step> {
@@ -65,15 +112,49 @@ fn wrap(around: Around, inner: &[Step]) -> Vec<Step> {
         Around::Critical => scope(Step::EnterCritical, Step::LeaveCritical),
         Around::Guarded => scope(Step::EnterGuarded, Step::LeaveGuarded),
         Around::Raise => scope(Step::RaiseApc, Step::Lower),
-        Around::Acquire(lock) => scope(Step::Acquire { lock }, Step::Release { lock }),
-        Around::Try(lock, milliseconds) => {
-            let attempt = Step::Try {
+        Around::Acquire(lock) => {
+            let mode = Mode::Exclusive;
+            scope(Step::Acquire { lock, mode }, Step::Release { lock })
+        }
+        Around::Share(lock, mode) => {
+            let before = [Step::EnterCritical, Step::Acquire { lock, mode }];
+            [
+                &before,
+                inner,
+                &[Step::Release { lock }, Step::LeaveCritical],
+            ]
+            .concat()
+        }
+        Around::Combined(mode) => {
+            let lock = RESOURCE;
+            scope(
+                Step::EnterAcquire { lock, mode },
+                Step::ReleaseLeave { lock },
+            )
+        }
+        Around::Convert => {
+            let (lock, mode) = (RESOURCE, Mode::Exclusive);
+            let before = [Step::EnterAcquire { lock, mode }, Step::Convert { lock }];
+            [&before, inner, &[Step::ReleaseLeave { lock }]].concat()
+        }
+        Around::TryShare(mode) => {
+            let tried = attempt(RESOURCE, mode, 0, inner, Step::Release { lock: RESOURCE });
+            [&[Step::EnterCritical], &tried[..], &[Step::LeaveCritical]].concat()
+        }
+        Around::HandOver(mode) => {
+            let lock = TRIED;
+            let tried = attempt(lock, mode, 0, inner, Step::HandOver { lock });
+            let release = Step::ReleaseFor {
                 lock,
+                lane: 0,
                 to: 0,
-                milliseconds,
-                length: u32::try_from(inner.len() + 1).unwrap_or(u32::MAX),
             };
-            [&[attempt], inner, &[Step::Release { lock }, Step::End]].concat()
+            let after = [release, Step::LeaveCritical];
+            [&[Step::EnterCritical], &tried[..], &after].concat()
+        }
+        Around::Try(lock, milliseconds) => {
+            let release = Step::Release { lock };
+            attempt(lock, Mode::Exclusive, milliseconds, inner, release)
         }
     }
 }
@@ -102,6 +183,9 @@ fn number_registers(steps: &mut [Step]) {
         | Step::WaitFor { to, .. }
         | Step::Try { to, .. }
         | Step::Load { to, .. }
+        | Step::AcquiredExclusive { to, .. }
+        | Step::AcquiredShared { to, .. }
+        | Step::ReleaseFor { to, .. }
         | Step::Queue { to: Some(to), .. }) = step
         else {
             continue;
@@ -123,6 +207,9 @@ fn answers(steps: &[Step]) -> impl Iterator<Item = u8> {
                 | Step::WaitFor { .. }
                 | Step::Try { .. }
                 | Step::Load { .. }
+                | Step::AcquiredExclusive { .. }
+                | Step::AcquiredShared { .. }
+                | Step::ReleaseFor { .. }
                 | Step::Queue { to: Some(_), .. }
         )
     };
@@ -183,6 +270,7 @@ pub(super) fn program() -> impl Strategy<Value = ProgramBuf> {
             observed,
             lanes,
             raw,
+            flags: 0,
         }
     })
 }

@@ -1,5 +1,9 @@
 //! The command line as a process, in a folder of its own.
-#![allow(unreachable_pub, reason = "shared by several test programs")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "shared by several test programs, each of which uses a part"
+)]
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,10 +1,12 @@
 //! Device information sets: interfaces and devices, by SetupAPI, which every Windows has.
 #![allow(unsafe_code, reason = "SetupAPI")]
 
+use std::ffi::c_void;
+
 use windows_sys::Win32::Devices::DeviceAndDriverInstallation as di;
 use windows_sys::core::GUID;
 
-use super::{Win32Error, check, length, narrow, size, wide};
+use super::{Win32Error, check, length, library, narrow, size, wide};
 use crate::device::node::{Node, NodeState};
 use crate::device::problem::win32;
 use crate::setup::HARDWARE_ID;
@@ -303,14 +305,22 @@ pub(crate) fn remove(instance: &str) -> Result<bool, Win32Error> {
     };
     // SAFETY: set and device belong together; the parameters begin with their header and have the
     // size that is told.
-    check(unsafe {
+    let scoped = check(unsafe {
         di::SetupDiSetClassInstallParamsW(
             set.0,
             &raw const device,
             (&raw const remove).cast(),
             size::<di::SP_REMOVEDEVICE_PARAMS>(),
         )
-    })?;
+    });
+    if scoped.is_err() {
+        // A partial implementation may have no parameters for class installers, and then no class
+        // installers either: this is what the system does where no installer does otherwise. The
+        // device has left the set then, so that nothing more can be asked of it.
+        // SAFETY: set and device belong together.
+        check(unsafe { di::SetupDiRemoveDevice(set.0, &raw mut device) })?;
+        return Ok(false);
+    }
     // SAFETY: set and device belong together.
     check(unsafe { di::SetupDiCallClassInstaller(di::DIF_REMOVE, set.0, &raw const device) })?;
     let mut parameters = di::SP_DEVINSTALL_PARAMS_W {
@@ -324,16 +334,25 @@ pub(crate) fn remove(instance: &str) -> Result<bool, Win32Error> {
     Ok(parameters.Flags & (di::DI_NEEDREBOOT | di::DI_NEEDRESTART) != 0)
 }
 
+/// The type of UpdateDriverForPlugAndPlayDevicesW (reference page of that name).
+type UpdateDriver =
+    unsafe extern "system" fn(*mut c_void, *const u16, *const u16, u32, *mut i32) -> i32;
+
 /// Gives our devices the driver of an INF; gives whether Windows has to be restarted.
 ///
 /// # Errors
 /// [`Win32Error`]: they did not get it.
 pub(crate) fn update_driver(inf: &str) -> Result<bool, Win32Error> {
+    // Only this function needs newdev.dll, and this program is to start where there is none.
+    let found = library::routine_of_system("newdev.dll", c"UpdateDriverForPlugAndPlayDevicesW")?;
+    // SAFETY: the routine of that name has this type.
+    let update =
+        unsafe { std::mem::transmute::<unsafe extern "system" fn() -> isize, UpdateDriver>(found) };
     let (id, inf) = (wide(HARDWARE_ID), wide(inf));
     let mut restart = 0;
     // SAFETY: both strings end with a zero, no window is allowed, and the answer is a local.
     check(unsafe {
-        di::UpdateDriverForPlugAndPlayDevicesW(
+        update(
             std::ptr::null_mut(),
             id.as_ptr(),
             inf.as_ptr(),

@@ -11,11 +11,11 @@ use windows_sys::Wdk::System::SystemServices::RtlGetVersion;
 use windows_sys::Win32::Security::{
     GetTokenInformation, TOKEN_ELEVATION, TOKEN_QUERY, TokenElevation,
 };
-use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::SystemInformation::{GetTickCount64, OSVERSIONINFOW};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
-use super::{registry, size, wide};
+use super::library::routine;
+use super::{registry, size};
 use crate::setup::verifier::{self, DriverVerifier};
 use crate::surroundings::{Surroundings, WindowsFacts, code_integrity};
 
@@ -76,18 +76,6 @@ pub(crate) fn driver_verifier() -> Option<DriverVerifier> {
 pub(crate) fn uptime() -> u64 {
     // SAFETY: the function takes nothing.
     unsafe { GetTickCount64() / 1000 }
-}
-
-/// A routine of a module that this process has loaded, if it is there.
-fn routine(module: &str, name: &CStr) -> Option<unsafe extern "system" fn() -> isize> {
-    let module = wide(module);
-    // SAFETY: the string ends with a zero.
-    let module = unsafe { GetModuleHandleW(module.as_ptr()) };
-    if module.is_null() {
-        return None;
-    }
-    // SAFETY: the module is never unloaded, and the name ends with a zero.
-    unsafe { GetProcAddress(module, name.as_ptr().cast()) }
 }
 
 fn code_integrity_options() -> Option<u32> {
@@ -181,12 +169,5 @@ mod tests {
         assert!(major >= 6, "Windows 7 is 6.1");
         assert!(windows.elevated.is_some());
         assert_eq!(windows.optional_routines.len(), OPTIONAL.len());
-    }
-
-    #[test]
-    fn routines_that_are_not_there_are_not_found() {
-        assert!(routine("ntdll.dll", c"NtClose").is_some());
-        assert!(routine("ntdll.dll", c"NtNoSuchRoutine").is_none());
-        assert!(routine("no-such-module.dll", c"NtClose").is_none());
     }
 }

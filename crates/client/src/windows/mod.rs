@@ -5,6 +5,7 @@ pub(crate) mod device_sets;
 pub(crate) mod facts;
 pub(crate) mod handle;
 pub(crate) mod interrupt;
+pub(crate) mod library;
 pub(crate) mod registry;
 pub(crate) mod service;
 
@@ -27,6 +28,11 @@ impl Win32Error {
 
     /// What the system calls it.
     pub(crate) fn text(self) -> String {
+        /// The errors of SetupAPI's own, of which the system's tables have no text.
+        const SETUP_API: u32 = 0xE000_0000;
+        if self.0 & SETUP_API == SETUP_API {
+            return format!("SetupAPI error {:#x}", self.0);
+        }
         io::Error::from_raw_os_error(self.0.cast_signed()).to_string()
     }
 }

@@ -8,6 +8,7 @@ use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 
 use super::memory::NotMade;
+use crate::debug::{self, LockKind, Origin};
 
 /// A kernel object, as bytes in nonpaged memory that does not move. Dropping it deletes it.
 ///
@@ -73,15 +74,26 @@ impl<O: Exclusive, T: ?Sized> Exclusively<O, T> {
     }
 
     /// IRQL <= APC_LEVEL.
+    #[cfg_attr(feature = "debug", track_caller)]
     pub(crate) fn acquire(&self) -> Held<'_, O, T> {
+        debug::acquires(LockKind::Mutex, &self.object, true);
         self.object.acquire();
-        Held { cell: self }
+        Held {
+            cell: self,
+            origin: debug::acquired(LockKind::Mutex, &self.object),
+        }
     }
 
     /// IRQL <= APC_LEVEL.
+    #[cfg_attr(feature = "debug", track_caller)]
     pub(crate) fn try_acquire(&self) -> Option<Held<'_, O, T>> {
-        // Not `then_some`: a `Held` that was never acquired would be released.
-        self.object.try_acquire().then(|| Held { cell: self })
+        if !self.object.try_acquire() {
+            return None;
+        }
+        Some(Held {
+            cell: self,
+            origin: debug::acquired(LockKind::Mutex, &self.object),
+        })
     }
 }
 
@@ -90,6 +102,7 @@ impl<O: Exclusive, T: ?Sized> Exclusively<O, T> {
 /// It stays inside this crate: the caller drops it in the scope that made it, at the same IRQL.
 pub(crate) struct Held<'a, O: Exclusive, T: ?Sized> {
     cell: &'a Exclusively<O, T>,
+    origin: Origin,
 }
 
 impl<O: Exclusive, T: ?Sized> Deref for Held<'_, O, T> {
@@ -110,6 +123,7 @@ impl<O: Exclusive, T: ?Sized> DerefMut for Held<'_, O, T> {
 
 impl<O: Exclusive, T: ?Sized> Drop for Held<'_, O, T> {
     fn drop(&mut self) {
+        debug::releases(LockKind::Mutex, &self.cell.object, self.origin);
         // SAFETY: acquired when `self` was made, by this thread: `self` is a local of the callers.
         unsafe { self.cell.object.release() };
     }

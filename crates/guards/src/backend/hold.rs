@@ -3,6 +3,7 @@
 
 use super::sharing::{EnterMode, Mode};
 use super::{PushLock, Resource};
+use crate::debug::{self, LockKind, Origin};
 use crate::{CriticalRegion, OneThread};
 
 /// One acquire of a lock by the calling thread. Dropping it releases the lock.
@@ -23,6 +24,7 @@ pub(crate) mod sealed {
 #[must_use = "the resource is released at once when the hold is unused"]
 pub struct InRegion<'a> {
     resource: &'a Resource,
+    origin: Origin,
     _one_thread: OneThread,
 }
 
@@ -32,28 +34,31 @@ pub struct InRegion<'a> {
 #[must_use = "the resource is released at once when the hold is unused"]
 pub struct WithRegion<'a> {
     resource: &'a Resource,
+    origin: Origin,
     /// Left by the release of the resource, not by its own drop.
     region: core::mem::ManuallyDrop<CriticalRegion>,
     _one_thread: OneThread,
 }
 
 impl<'a> InRegion<'a> {
-    /// IRQL <= APC_LEVEL, normal kernel APCs disabled for as long as the hold lives.
+    /// IRQL <= APC_LEVEL, normal kernel APCs disabled for as long as the hold lives. `None` only when it
+    /// does not wait.
     #[inline]
-    pub(crate) fn acquire(resource: &'a Resource, mode: Mode) -> Self {
-        resource.acquire(mode);
-        Self {
-            resource,
-            _one_thread: OneThread::HERE,
+    #[cfg_attr(feature = "debug", track_caller)]
+    pub(crate) fn acquire(resource: &'a Resource, mode: Mode, waits: bool) -> Option<Self> {
+        debug::acquires(LockKind::Resource, resource, false);
+        let acquired = if waits {
+            resource.acquire(mode);
+            true
+        } else {
+            resource.try_acquire(mode)
+        };
+        if !acquired {
+            return None;
         }
-    }
-
-    /// As [`Self::acquire`], without waiting.
-    #[inline]
-    pub(crate) fn try_acquire(resource: &'a Resource, mode: Mode) -> Option<Self> {
-        // Not `then_some`: a hold that was never acquired would be released.
-        resource.try_acquire(mode).then(|| Self {
+        Some(Self {
             resource,
+            origin: debug::acquired(LockKind::Resource, resource),
             _one_thread: OneThread::HERE,
         })
     }
@@ -62,11 +67,13 @@ impl<'a> InRegion<'a> {
 impl<'a> WithRegion<'a> {
     /// IRQL <= APC_LEVEL.
     #[inline]
+    #[cfg_attr(feature = "debug", track_caller)]
     pub(crate) fn acquire(resource: &'a Resource, mode: EnterMode) -> Self {
         resource.enter_and_acquire(mode);
         Self {
             resource,
             region: core::mem::ManuallyDrop::new(CriticalRegion::entered()),
+            origin: debug::acquired(LockKind::Resource, resource),
             _one_thread: OneThread::HERE,
         }
     }
@@ -80,6 +87,7 @@ impl<'a> WithRegion<'a> {
 impl Drop for InRegion<'_> {
     #[inline]
     fn drop(&mut self) {
+        debug::releases(LockKind::Resource, self.resource, self.origin);
         // SAFETY: acquired when `self` was made, by this thread, which `self` cannot leave; the
         // region that it borrows is not left yet.
         unsafe { self.resource.release() };
@@ -89,8 +97,11 @@ impl Drop for InRegion<'_> {
 impl Drop for WithRegion<'_> {
     #[inline]
     fn drop(&mut self) {
+        debug::releases(LockKind::Resource, self.resource, self.origin);
+        let region = self.region.leaves();
         // SAFETY: entered and acquired when `self` was made, by this thread, which it cannot leave.
         unsafe { self.resource.release_and_leave() };
+        debug::left(region);
     }
 }
 
@@ -120,6 +131,7 @@ impl OfResource for WithRegion<'_> {}
 #[must_use = "the push lock is released at once when the hold is unused"]
 pub struct PushExclusive<'a> {
     lock: &'a PushLock,
+    origin: Origin,
     _one_thread: OneThread,
 }
 
@@ -128,16 +140,20 @@ pub struct PushExclusive<'a> {
 #[must_use = "the push lock is released at once when the hold is unused"]
 pub struct PushShared<'a> {
     lock: &'a PushLock,
+    origin: Origin,
     _one_thread: OneThread,
 }
 
 impl<'a> PushExclusive<'a> {
     /// IRQL <= APC_LEVEL, normal kernel APCs disabled for as long as the hold lives.
     #[inline]
+    #[cfg_attr(feature = "debug", track_caller)]
     pub(crate) fn acquire(lock: &'a PushLock) -> Self {
+        debug::acquires(LockKind::PushLock, lock, true);
         lock.acquire_exclusive();
         Self {
             lock,
+            origin: debug::acquired(LockKind::PushLock, lock),
             _one_thread: OneThread::HERE,
         }
     }
@@ -146,10 +162,13 @@ impl<'a> PushExclusive<'a> {
 impl<'a> PushShared<'a> {
     /// IRQL <= APC_LEVEL, normal kernel APCs disabled for as long as the hold lives.
     #[inline]
+    #[cfg_attr(feature = "debug", track_caller)]
     pub(crate) fn acquire(lock: &'a PushLock) -> Self {
+        debug::acquires(LockKind::PushLock, lock, true);
         lock.acquire_shared();
         Self {
             lock,
+            origin: debug::acquired(LockKind::PushLock, lock),
             _one_thread: OneThread::HERE,
         }
     }
@@ -158,6 +177,7 @@ impl<'a> PushShared<'a> {
 impl Drop for PushExclusive<'_> {
     #[inline]
     fn drop(&mut self) {
+        debug::releases(LockKind::PushLock, self.lock, self.origin);
         // SAFETY: acquired when `self` was made, by this thread, which `self` cannot leave; the
         // region that it borrows is not left yet.
         unsafe { self.lock.release_exclusive() };
@@ -167,6 +187,7 @@ impl Drop for PushExclusive<'_> {
 impl Drop for PushShared<'_> {
     #[inline]
     fn drop(&mut self) {
+        debug::releases(LockKind::PushLock, self.lock, self.origin);
         // SAFETY: as for an exclusive hold.
         unsafe { self.lock.release_shared() };
     }

@@ -26,12 +26,14 @@
 //! | `Resource` | `ERESOURCE` | [`sharing`] |
 //! | `PushLock` | `EX_PUSH_LOCK` | [`sharing`] |
 //!
-//! With the feature `debug`, `current_thread` is a number of the calling thread, not 0, and `report` tells
-//! a developer of a mistake. With the feature `alloc`, `allocate` and `free` are the nonpaged pool, aligned to `POOL_ALIGNMENT`.
+//! With the feature `debug`, `current_thread` is a number of the calling thread, not 0, `normal_apcs_enabled`
+//! says whether nothing keeps its normal kernel APCs out, and `report` tells a developer of a mistake. With the feature `alloc`, `allocate` and `free` are the nonpaged pool, aligned to `POOL_ALIGNMENT`.
 //!
 //! What the objects protect, and who may reach it when, is the same for both implementations:
-//! [`exclusive`], [`recursive`] and [`sharing`] say it in types; [`memory`] keeps the objects where they are.
+//! [`exclusive`], [`recursive`] and [`sharing`] say it in types, [`admission`] asks where types cannot know;
+//! [`memory`] keeps the objects where they are.
 
+pub(crate) mod admission;
 pub(crate) mod exclusive;
 mod hold;
 pub(crate) mod memory;

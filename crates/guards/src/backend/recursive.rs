@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use super::exclusive::Object;
 use super::memory::NotMade;
 use super::{StopEvent, Wait, Waited};
+use crate::debug::{self, LockKind, Origin};
 
 /// An object with one owner at a time, which may acquire it again.
 ///
@@ -63,6 +64,7 @@ impl<O: Recursive, T: ?Sized> Recursively<O, T> {
     ///
     /// # Errors
     /// How the wait ended otherwise.
+    #[cfg_attr(feature = "debug", track_caller)]
     pub(crate) fn acquire<S: StopEvent>(
         &self,
         wait: Wait<'_, S>,
@@ -71,7 +73,11 @@ impl<O: Recursive, T: ?Sized> Recursively<O, T> {
             Waited::Acquired => {
                 let depth = self.inside.load(Ordering::Relaxed).saturating_add(1);
                 self.inside.store(depth, Ordering::Relaxed);
-                Ok(Inside { cell: self, depth })
+                Ok(Inside {
+                    cell: self,
+                    depth,
+                    origin: debug::acquired(LockKind::KMutex, &self.object),
+                })
             }
             other => Err(other),
         }
@@ -82,6 +88,14 @@ impl<O: Recursive, T: ?Sized> Recursively<O, T> {
     /// # Safety
     /// The calling thread forgot one that has not been released.
     pub(crate) unsafe fn release(&self) {
+        // SAFETY: the caller's guarantee.
+        unsafe { self.release_what_was_acquired(Origin::UNKNOWN) };
+    }
+
+    /// # Safety
+    /// As for [`Self::release`], or for an [`Inside`] that is dropped.
+    unsafe fn release_what_was_acquired(&self, origin: Origin) {
+        debug::releases(LockKind::KMutex, &self.object, origin);
         let depth = self.inside.load(Ordering::Relaxed);
         self.inside
             .store(depth.saturating_sub(1), Ordering::Relaxed);
@@ -96,6 +110,7 @@ impl<O: Recursive, T: ?Sized> Recursively<O, T> {
 pub(crate) struct Inside<'a, O: Recursive, T: ?Sized> {
     cell: &'a Recursively<O, T>,
     depth: u32,
+    origin: Origin,
 }
 
 impl<'a, O: Recursive, T: ?Sized> Inside<'a, O, T> {
@@ -124,7 +139,7 @@ impl<O: Recursive, T: ?Sized + Sync> Deref for Inside<'_, O, T> {
 impl<O: Recursive, T: ?Sized> Drop for Inside<'_, O, T> {
     fn drop(&mut self) {
         // SAFETY: acquired when `self` was made, by this thread, and released here only.
-        unsafe { self.cell.release() };
+        unsafe { self.cell.release_what_was_acquired(self.origin) };
     }
 }
 

@@ -6,13 +6,18 @@
 //! with it. There is no hand-over to another thread: after `ExSetResourceOwnerPointer` the resource
 //! belongs to no thread, the check would miss the owner, and a guard that may be sent would have to
 //! leave its region on a thread that never entered it.
-#![allow(unsafe_code, reason = "makes guards where the checks allow it")]
+#![allow(
+    unsafe_code,
+    reason = "the forms without a check, and one that rests on a borrow"
+)]
 
+mod answers;
 mod reentrant;
 mod unscoped;
 
 pub use crate::backend::ResourceOwner;
-pub use reentrant::{NotExclusive, ReentrantGuard, ReentrantResource};
+pub use answers::{HeldAs, NotExclusive, Refused, StillOwned};
+pub use reentrant::{ReentrantGuard, ReentrantResource};
 
 use core::fmt;
 
@@ -22,72 +27,6 @@ use crate::backend::{
     self, EnterMode, ExclusiveGuard, InRegion, Mode, OfResource, SharedGuard, WithRegion,
 };
 use crate::{AtMostApcLevel, CriticalRegion, Nonpaged, NormalApcsDisabled, Passive};
-
-/// The kernel counts a thread's acquires in 29 bits of `OWNER_ENTRY` (30 in older versions).
-const MOST: u32 = (1 << 29) - 1;
-
-/// Why a resource was not acquired. Nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Refused {
-    /// A try that would have had to wait.
-    Busy,
-    /// The calling thread has it exclusively: a second reference would alias `&mut T`.
-    Recursive,
-    /// The calling thread shares it: exclusive would wait for itself.
-    Upgrade,
-    /// The calling thread shares it, and would wait behind threads that wait for it.
-    BehindItself,
-    /// The calling thread has it as often as the kernel can count.
-    TooOften,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Busy => "the resource was not to be had without waiting",
-            Self::Recursive => "the calling thread has the resource exclusively",
-            Self::Upgrade => "the calling thread shares the resource and would wait for itself",
-            Self::BehindItself => {
-                "the calling thread shares the resource and would wait behind those that wait for it"
-            }
-            Self::TooOften => "the calling thread has the resource as often as the kernel can count",
-        })
-    }
-}
-
-impl core::error::Error for Refused {}
-
-/// How the calling thread holds a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeldAs {
-    /// Not at all.
-    Not,
-    /// Shared, so often.
-    Shared(u32),
-    /// Exclusively, so often.
-    Exclusive(u32),
-}
-
-/// The calling thread owns the resource through a guard that it forgot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StillOwned;
-
-impl fmt::Display for StillOwned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the calling thread owns the resource through a guard that it forgot")
-    }
-}
-
-impl core::error::Error for StillOwned {}
-
-fn held(resource: &backend::Resource) -> HeldAs {
-    match resource.acquired_count() {
-        0 => HeldAs::Not,
-        count if resource.acquired_exclusive() => HeldAs::Exclusive(count),
-        count => HeldAs::Shared(count),
-    }
-}
 
 /// Data that one thread writes or several read, under an ERESOURCE.
 ///
@@ -155,8 +94,9 @@ impl<T> Resource<T> {
     }
 }
 
+/// `$by` makes the guard, by these arguments ahead of whether it waits.
 macro_rules! acquires {
-    ($($(#[$doc:meta])* $mode:ident $name:ident $try_name:ident -> $guard:ident by $make:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident $try_name:ident -> $guard:ident by $by:ident($($mode:expr)?);)*) => {
         $(
             $(#[$doc])*
             ///
@@ -164,38 +104,34 @@ macro_rules! acquires {
             ///
             /// # Errors
             /// [`Refused`], but never [`Refused::Busy`]: it waits.
+            #[cfg_attr(feature = "debug", track_caller)]
             pub fn $name<'a>(
                 &'a self,
                 _irql: &impl AtMostApcLevel,
                 _proof: &'a impl NormalApcsDisabled,
             ) -> Result<$guard<'a, T>, Refused> {
-                self.check(Mode::$mode, true)?;
-                let hold = InRegion::acquire(self.cell.object(), Mode::$mode);
-                // SAFETY: the check says that no other guard of this thread is in the way.
-                Ok(unsafe { self.cell.$make(hold) })
+                self.cell.$by($($mode,)? true)
             }
 
             #[doc = concat!("As [`Self::", stringify!($name), "`], but without waiting.")]
             ///
             /// # Errors
             /// [`Refused`].
+            #[cfg_attr(feature = "debug", track_caller)]
             pub fn $try_name<'a>(
                 &'a self,
                 _irql: &impl AtMostApcLevel,
                 _proof: &'a impl NormalApcsDisabled,
             ) -> Result<$guard<'a, T>, Refused> {
-                self.check(Mode::$mode, false)?;
-                let hold = InRegion::try_acquire(self.cell.object(), Mode::$mode);
-                let hold = hold.ok_or(Refused::Busy)?;
-                // SAFETY: as in the form that waits.
-                Ok(unsafe { self.cell.$make(hold) })
+                self.cell.$by($($mode,)? false)
             }
         )*
     };
 }
 
 macro_rules! enters {
-    ($($(#[$doc:meta])* $mode:ident $name:ident $unchecked:ident -> $guard:ident by $make:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident $unchecked:ident -> $guard:ident
+        by $by:ident $by_unchecked:ident($($mode:expr)?);)*) => {
         $(
             $(#[$doc])*
             ///
@@ -204,14 +140,12 @@ macro_rules! enters {
             ///
             /// # Errors
             /// [`Refused`], but never [`Refused::Busy`]: it waits.
+            #[cfg_attr(feature = "debug", track_caller)]
             pub fn $name<'a>(
                 &'a self,
                 _irql: &impl AtMostApcLevel,
             ) -> Result<$guard<'a, T, WithRegion<'a>>, Refused> {
-                self.check(EnterMode::$mode.into(), true)?;
-                let hold = WithRegion::acquire(self.cell.object(), EnterMode::$mode);
-                // SAFETY: the check says that no other guard of this thread is in the way.
-                Ok(unsafe { self.cell.$make(hold) })
+                self.cell.$by($($mode)?)
             }
 
             #[doc = concat!("As [`Self::", stringify!($name), "`] without its check: the two kernel calls and nothing else.")]
@@ -219,13 +153,13 @@ macro_rules! enters {
             /// # Safety
             /// The calling thread does not hold the resource.
             #[inline]
+            #[cfg_attr(feature = "debug", track_caller)]
             pub unsafe fn $unchecked<'a>(
                 &'a self,
                 _irql: &impl AtMostApcLevel,
             ) -> $guard<'a, T, WithRegion<'a>> {
-                let hold = WithRegion::acquire(self.cell.object(), EnterMode::$mode);
                 // SAFETY: the caller's guarantee.
-                unsafe { self.cell.$make(hold) }
+                unsafe { self.cell.$by_unchecked($($mode)?) }
             }
         )*
     };
@@ -234,44 +168,32 @@ macro_rules! enters {
 impl<T: ?Sized> Resource<T> {
     acquires! {
         /// Acquires the resource exclusively: `ExAcquireResourceExclusiveLite`.
-        Exclusive exclusive try_exclusive -> ResourceExclusive by exclusively;
+        exclusive try_exclusive -> ResourceExclusive by exclusive();
         /// Shares the resource, behind those that wait for exclusive: `ExAcquireResourceSharedLite`.
-        Shared shared try_shared -> ResourceShared by shared;
+        shared try_shared -> ResourceShared by share(Mode::Shared);
         /// Shares the resource, ahead of those that wait for exclusive:
         /// `ExAcquireSharedStarveExclusive`.
-        SharedStarveExclusive shared_starve_exclusive try_shared_starve_exclusive
-            -> ResourceShared by shared;
+        shared_starve_exclusive try_shared_starve_exclusive -> ResourceShared
+            by share(Mode::SharedStarveExclusive);
         /// Shares the resource behind those that wait for exclusive:
         /// `ExAcquireSharedWaitForExclusive`.
-        SharedWaitForExclusive shared_wait_for_exclusive try_shared_wait_for_exclusive
-            -> ResourceShared by shared;
+        shared_wait_for_exclusive try_shared_wait_for_exclusive -> ResourceShared
+            by share(Mode::SharedWaitForExclusive);
     }
 
     enters! {
         /// Enters a critical region and acquires the resource exclusively:
         /// `ExEnterCriticalRegionAndAcquireResourceExclusive`.
-        Exclusive enter_exclusive enter_exclusive_unchecked -> ResourceExclusive by exclusively;
+        enter_exclusive enter_exclusive_unchecked -> ResourceExclusive
+            by enter_exclusive enter_exclusive_unchecked();
         /// Enters a critical region and shares the resource:
         /// `ExEnterCriticalRegionAndAcquireResourceShared`.
-        Shared enter_shared enter_shared_unchecked -> ResourceShared by shared;
+        enter_shared enter_shared_unchecked -> ResourceShared
+            by enter_share enter_share_unchecked(EnterMode::Shared);
         /// Enters a critical region and shares the resource behind those that wait for exclusive:
         /// `ExEnterCriticalRegionAndAcquireSharedWaitForExclusive`.
-        SharedWaitForExclusive enter_shared_wait_for_exclusive
-            enter_shared_wait_for_exclusive_unchecked -> ResourceShared by shared;
-    }
-
-    /// Whether the calling thread may have another guard. Only the thread itself can change the
-    /// answer, and an APC routine that interrupts it here can't have kept a guard that is in use.
-    fn check(&self, mode: Mode, waits: bool) -> Result<(), Refused> {
-        match held(self.cell.object()) {
-            HeldAs::Exclusive(_) => Err(Refused::Recursive),
-            HeldAs::Shared(_) if mode == Mode::Exclusive => Err(Refused::Upgrade),
-            HeldAs::Shared(_) if mode == Mode::SharedWaitForExclusive && waits => {
-                Err(Refused::BehindItself)
-            }
-            HeldAs::Shared(count) if count >= MOST => Err(Refused::TooOften),
-            HeldAs::Not | HeldAs::Shared(_) => Ok(()),
-        }
+        enter_shared_wait_for_exclusive enter_shared_wait_for_exclusive_unchecked -> ResourceShared
+            by enter_share enter_share_unchecked(EnterMode::SharedWaitForExclusive);
     }
 
     /// Calls `f` with the data for this thread alone, inside a critical region. Resource and region
@@ -281,6 +203,7 @@ impl<T: ?Sized> Resource<T> {
     ///
     /// # Errors
     /// [`Refused::Recursive`], [`Refused::Upgrade`].
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn with_exclusive<L: AtMostApcLevel, R>(
         &self,
         irql: &mut L,
@@ -296,6 +219,7 @@ impl<T: ?Sized> Resource<T> {
     ///
     /// # Errors
     /// [`Refused::Recursive`], [`Refused::TooOften`].
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn with_shared<L: AtMostApcLevel, R>(
         &self,
         irql: &mut L,
@@ -376,7 +300,7 @@ macro_rules! in_both_forms {
 
             /// How the calling thread holds it. IRQL <= DISPATCH_LEVEL.
             pub fn held(&self) -> HeldAs {
-                held(self.cell.object())
+                self.cell.object().held()
             }
 
             /// How many threads wait for exclusive: an estimate. `ExGetExclusiveWaiterCount`.

@@ -1,12 +1,11 @@
 //! Resources that let their owner in again.
 
-use core::fmt;
 use core::ops::Deref;
 
-use super::{HeldAs, MOST, Refused, held};
+use super::{NotExclusive, Refused};
+use crate::backend::admission::Reentering;
 use crate::backend::memory::{Lock, NotMade, sealed::InPlace};
-use crate::backend::sharing::Sharing;
-use crate::backend::{self, EnterMode, Hold, InRegion, Mode, SharedGuard, WithRegion};
+use crate::backend::{EnterMode, Hold, InRegion, Mode, SharedGuard, WithRegion};
 use crate::{AtMostApcLevel, NormalApcsDisabled};
 
 #[cfg(feature = "alloc")]
@@ -35,20 +34,8 @@ use crate::Nonpaged;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ReentrantResource<T: ?Sized> {
-    pub(super) cell: Sharing<backend::Resource, T>,
+    pub(super) cell: Reentering<T>,
 }
-
-/// The calling thread does not have the resource exclusively.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotExclusive;
-
-impl fmt::Display for NotExclusive {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the calling thread does not have the resource exclusively")
-    }
-}
-
-impl core::error::Error for NotExclusive {}
 
 /// A guard of a [`ReentrantResource`].
 #[derive(Debug)]
@@ -90,7 +77,7 @@ impl<T> InPlace for ReentrantResource<T> {
 
     fn blank(data: T) -> Self {
         Self {
-            cell: Sharing::<backend::Resource, T>::blank(data),
+            cell: Reentering::blank(data),
         }
     }
 
@@ -117,6 +104,7 @@ impl<T: ?Sized + Sync> ReentrantResource<T> {
     ///
     /// # Errors
     /// [`Refused::Upgrade`], [`Refused::TooOften`].
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn exclusive<'a>(
         &'a self,
         irql: &impl AtMostApcLevel,
@@ -131,6 +119,7 @@ impl<T: ?Sized + Sync> ReentrantResource<T> {
     ///
     /// # Errors
     /// [`Refused::TooOften`].
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn shared<'a>(
         &'a self,
         irql: &impl AtMostApcLevel,
@@ -145,15 +134,14 @@ impl<T: ?Sized + Sync> ReentrantResource<T> {
     ///
     /// # Errors
     /// [`Refused`], but never [`Refused::Recursive`].
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn try_acquire<'a>(
         &'a self,
         mode: Mode,
         _irql: &impl AtMostApcLevel,
         _proof: &'a impl NormalApcsDisabled,
     ) -> Result<ReentrantGuard<'a, T>, Refused> {
-        self.check(mode, false)?;
-        let hold = InRegion::try_acquire(self.cell.object(), mode).ok_or(Refused::Busy)?;
-        Ok(self.guard(hold))
+        self.cell.acquire(mode, false, false).map(of)
     }
 
     /// Acquires the resource in this mode.
@@ -162,14 +150,14 @@ impl<T: ?Sized + Sync> ReentrantResource<T> {
     ///
     /// # Errors
     /// [`Refused::Upgrade`], [`Refused::BehindItself`], [`Refused::TooOften`].
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn acquire<'a>(
         &'a self,
         mode: Mode,
         _irql: &impl AtMostApcLevel,
         _proof: &'a impl NormalApcsDisabled,
     ) -> Result<ReentrantGuard<'a, T>, Refused> {
-        self.check(mode, true)?;
-        Ok(self.guard(InRegion::acquire(self.cell.object(), mode)))
+        self.cell.acquire(mode, true, false).map(of)
     }
 
     /// As [`Self::acquire`], but waits even where the thread waits for itself: as a sharer for exclusive,
@@ -179,14 +167,14 @@ impl<T: ?Sized + Sync> ReentrantResource<T> {
     ///
     /// # Errors
     /// [`Refused::TooOften`].
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn acquire_may_deadlock<'a>(
         &'a self,
         mode: Mode,
         _irql: &impl AtMostApcLevel,
         _proof: &'a impl NormalApcsDisabled,
     ) -> Result<ReentrantGuard<'a, T>, Refused> {
-        self.countable()?;
-        Ok(self.guard(InRegion::acquire(self.cell.object(), mode)))
+        self.cell.acquire(mode, true, true).map(of)
     }
 
     /// Enters a critical region and acquires the resource in this mode. Dropping the guard releases
@@ -196,13 +184,13 @@ impl<T: ?Sized + Sync> ReentrantResource<T> {
     ///
     /// # Errors
     /// [`Refused::Upgrade`], [`Refused::BehindItself`], [`Refused::TooOften`].
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn enter<'a>(
         &'a self,
         mode: EnterMode,
         _irql: &impl AtMostApcLevel,
     ) -> Result<ReentrantGuard<'a, T, WithRegion<'a>>, Refused> {
-        self.check(mode.into(), true)?;
-        Ok(self.guard(WithRegion::acquire(self.cell.object(), mode)))
+        self.cell.enter(mode, false).map(of)
     }
 
     /// As [`Self::enter`], but waits even where the thread waits for itself.
@@ -211,19 +199,20 @@ impl<T: ?Sized + Sync> ReentrantResource<T> {
     ///
     /// # Errors
     /// [`Refused::TooOften`].
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn enter_may_deadlock<'a>(
         &'a self,
         mode: EnterMode,
         _irql: &impl AtMostApcLevel,
     ) -> Result<ReentrantGuard<'a, T, WithRegion<'a>>, Refused> {
-        self.countable()?;
-        Ok(self.guard(WithRegion::acquire(self.cell.object(), mode)))
+        self.cell.enter(mode, true).map(of)
     }
 
     /// [`Self::enter`] with [`EnterMode::Exclusive`].
     ///
     /// # Errors
     /// [`Refused::Upgrade`], [`Refused::TooOften`].
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn enter_exclusive<'a>(
         &'a self,
         irql: &impl AtMostApcLevel,
@@ -235,6 +224,7 @@ impl<T: ?Sized + Sync> ReentrantResource<T> {
     ///
     /// # Errors
     /// [`Refused::TooOften`].
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn enter_shared<'a>(
         &'a self,
         irql: &impl AtMostApcLevel,
@@ -246,6 +236,7 @@ impl<T: ?Sized + Sync> ReentrantResource<T> {
     ///
     /// # Errors
     /// [`Refused::BehindItself`], [`Refused::TooOften`].
+    #[cfg_attr(feature = "debug", track_caller)]
     pub fn enter_shared_wait_for_exclusive<'a>(
         &'a self,
         irql: &impl AtMostApcLevel,
@@ -264,43 +255,10 @@ impl<T: ?Sized + Sync> ReentrantResource<T> {
     /// # Errors
     /// [`NotExclusive`]: nothing changed.
     pub fn convert(&self, _irql: &impl AtMostApcLevel) -> Result<(), NotExclusive> {
-        let object = self.cell.object();
-        if !object.acquired_exclusive() {
-            return Err(NotExclusive);
-        }
-        // SAFETY: the calling thread has it exclusively, and nothing here gives `&mut T`.
-        unsafe { object.convert() };
-        Ok(())
-    }
-
-    fn guard<H: Hold>(&self, hold: H) -> ReentrantGuard<'_, T, H> {
-        ReentrantGuard {
-            // SAFETY: the hold is of this resource, and nothing here gives `&mut T`.
-            guard: unsafe { self.cell.shared(hold) },
-        }
-    }
-
-    fn check(&self, mode: Mode, waits: bool) -> Result<(), Refused> {
-        match held(self.cell.object()) {
-            HeldAs::Shared(_) if mode == Mode::Exclusive => Err(Refused::Upgrade),
-            HeldAs::Shared(_) if mode == Mode::SharedWaitForExclusive && waits => {
-                Err(Refused::BehindItself)
-            }
-            HeldAs::Not => Ok(()),
-            HeldAs::Shared(count) | HeldAs::Exclusive(count) => countable(count),
-        }
-    }
-
-    fn countable(&self) -> Result<(), Refused> {
-        countable(self.cell.object().acquired_count())
+        self.cell.convert()
     }
 }
 
-/// Whether a thread that has a resource so often may have it once more.
-const fn countable(count: u32) -> Result<(), Refused> {
-    if count < MOST {
-        Ok(())
-    } else {
-        Err(Refused::TooOften)
-    }
+const fn of<T: ?Sized, H: Hold>(guard: SharedGuard<'_, T, H>) -> ReentrantGuard<'_, T, H> {
+    ReentrantGuard { guard }
 }

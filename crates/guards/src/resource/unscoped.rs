@@ -1,9 +1,11 @@
 //! Acquires and releases that no scope pairs, for code that closes in any order what it opened and
 //! counts by itself. Nothing here gives a reference to the data.
+#![allow(unsafe_code, reason = "the balance is the caller's")]
 
 use super::{ReentrantResource, ResourceOwner};
-use crate::AtMostApcLevel;
 use crate::backend::{EnterMode, Mode};
+use crate::debug::{self, LockKind, Origin};
+use crate::{AtMostApcLevel, RegionKind};
 
 impl<T: ?Sized> ReentrantResource<T> {
     /// Acquires the resource in this mode; `false` only when it does not wait and would have to. It
@@ -18,6 +20,7 @@ impl<T: ?Sized> ReentrantResource<T> {
     ///   dropped: with [`Self::release_unscoped`], with [`Self::release_leave_unscoped`], or with
     ///   [`Self::hand_over_unscoped`] and then [`Self::release_for_owner_unscoped`].
     /// - The thread has the resource less than 2^29 times.
+    #[cfg_attr(feature = "debug", track_caller)]
     pub unsafe fn acquire_unscoped(
         &self,
         mode: Mode,
@@ -25,12 +28,17 @@ impl<T: ?Sized> ReentrantResource<T> {
         _irql: &impl AtMostApcLevel,
     ) -> bool {
         let object = self.cell.object();
-        if wait {
+        debug::acquires(LockKind::Resource, object, false);
+        let acquired = if wait {
             object.acquire(mode);
             true
         } else {
             object.try_acquire(mode)
+        };
+        if acquired {
+            debug::acquired(LockKind::Resource, object);
         }
+        acquired
     }
 
     /// Enters a critical region and acquires the resource in this mode. It refuses nothing, as
@@ -42,9 +50,10 @@ impl<T: ?Sized> ReentrantResource<T> {
     ///   [`CriticalRegion::assume_entered`](crate::CriticalRegion::assume_entered).
     #[cfg_attr(feature = "debug", track_caller)]
     pub unsafe fn enter_acquire_unscoped(&self, mode: EnterMode, _irql: &impl AtMostApcLevel) {
-        #[cfg(feature = "debug")]
-        crate::debug::entered(crate::RegionKind::Critical, core::panic::Location::caller());
-        self.cell.object().enter_and_acquire(mode);
+        let object = self.cell.object();
+        debug::entered(RegionKind::Critical);
+        object.enter_and_acquire(mode);
+        debug::acquired(LockKind::Resource, object);
     }
 
     /// Releases the resource once: `ExReleaseResourceLite`.
@@ -53,8 +62,10 @@ impl<T: ?Sized> ReentrantResource<T> {
     /// The calling thread has more successes of `acquire_unscoped` and `enter_acquire_unscoped` than it
     /// has given back, and has not handed the resource over since.
     pub unsafe fn release_unscoped(&self, _irql: &impl AtMostApcLevel) {
+        let object = self.cell.object();
+        debug::releases(LockKind::Resource, object, Origin::UNKNOWN);
         // SAFETY: the caller's guarantee.
-        unsafe { self.cell.object().release() };
+        unsafe { object.release() };
     }
 
     /// Releases the resource once and then leaves a critical region:
@@ -64,10 +75,12 @@ impl<T: ?Sized> ReentrantResource<T> {
     /// As for [`Self::release_unscoped`], and the calling thread is in a critical region that has no
     /// guard (as for [`CriticalRegion::assume_entered`](crate::CriticalRegion::assume_entered)).
     pub unsafe fn release_leave_unscoped(&self, _irql: &impl AtMostApcLevel) {
-        #[cfg(feature = "debug")]
-        crate::debug::left(crate::RegionKind::Critical, None);
+        let object = self.cell.object();
+        debug::releases(LockKind::Resource, object, Origin::UNKNOWN);
+        let region = debug::leaves(RegionKind::Critical, Origin::UNKNOWN);
         // SAFETY: the caller's guarantee.
-        unsafe { self.cell.object().release_and_leave() };
+        unsafe { object.release_and_leave() };
+        debug::left(region);
     }
 
     /// Lets other threads share what the calling thread has exclusively, however often:
@@ -98,8 +111,10 @@ impl<T: ?Sized> ReentrantResource<T> {
     ///   does so with [`Self::release_for_owner_unscoped`], as often as the thread had acquired, before
     ///   the resource is dropped.
     pub unsafe fn hand_over_unscoped(&self, owner: &ResourceOwner, _irql: &impl AtMostApcLevel) {
+        let object = self.cell.object();
+        debug::hands_over(LockKind::Resource, object);
         // SAFETY: the caller's guarantee.
-        unsafe { self.cell.object().set_owner(owner) };
+        unsafe { object.set_owner(owner) };
     }
 
     /// Releases once what was handed over to this owner: `ExReleaseResourceForThreadLite`.

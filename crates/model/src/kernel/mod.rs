@@ -123,6 +123,17 @@ impl Kernel {
         self.profile
     }
 
+    /// About how many bytes the machine takes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.threads.bytes()
+            + self.apcs.bytes()
+            + self.objects.bytes()
+            + self.fast_mutexes.bytes()
+            + self.resources.bytes()
+            + self.push_locks.bytes()
+    }
+
     fn thread(&self, t: ThreadId) -> &Thread {
         self.threads.get(t.0)
     }

@@ -39,6 +39,11 @@ impl<T> Slots<T> {
         slot.unwrap_or_else(|| panic!("no object has the number {id}"))
     }
 
+    /// How many bytes the table takes, without what its values point to.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.capacity() * size_of::<Option<T>>()
+    }
+
     /// All values with their numbers, in the order of the numbers.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         (0..)

@@ -3,6 +3,8 @@
 //! No rule of the machine looks at any of it, and it steers no lane. So what an event does to it is
 //! a list of [`Change`]s, which say the same whatever the values are.
 
+use std::sync::Arc;
+
 use apclab_protocol::program::{Observed, Place, Program};
 use apclab_protocol::step::{Register, Step};
 
@@ -23,72 +25,120 @@ pub(crate) enum Change {
     Ran(u8),
 }
 
-/// The values.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Data {
-    variables: Vec<i64>,
-    /// For each APC how often its routine has begun.
-    ran: Vec<u32>,
-    /// Of each lane, then of each body: as many as the program names there.
-    registers: Vec<Box<[i64]>>,
+/// What a change comes to: one value becomes the sum of another, if there is one, and a constant.
+/// The sum wraps. Values are named by their index in [`Data::values`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Assign {
+    pub(crate) to: usize,
+    pub(crate) from: Option<usize>,
+    pub(crate) add: i64,
+}
+
+/// Which value is where.
+#[derive(PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Shape {
+    /// Where the counts of the APCs begin, after the variables.
+    ran_at: usize,
+    /// Where the registers of each lane, then of each body, begin; at last, where all end.
+    registers_at: Vec<usize>,
     lanes: usize,
 }
 
-impl Data {
-    pub(super) fn new(program: &Program<'_>) -> Self {
+impl Shape {
+    fn new(program: &Program<'_>) -> Self {
+        let ran_at = program.variables();
         let lanes = (0..program.lanes()).map(place_of);
         let bodies = (0..program.apcs()).map(|apc| Place::Body(index8(apc)));
-        let registers = |place| vec![0; registers(program, place)].into();
+        let mut registers_at = vec![ran_at + program.apcs()];
+        let mut end = ran_at + program.apcs();
+        for place in lanes.chain(bodies) {
+            end += registers(program, place);
+            registers_at.push(end);
+        }
         Self {
-            variables: (0..program.variables())
-                .map(|index| program.initial(index))
-                .collect(),
-            ran: vec![0; program.apcs()],
-            registers: lanes.chain(bodies).map(registers).collect(),
+            ran_at,
+            registers_at,
             lanes: program.lanes(),
         }
     }
 
+    /// Where a register is; `None` for one that the program does not name.
+    pub(crate) fn register(&self, place: Place, register: usize) -> Option<usize> {
+        let file = match place {
+            Place::Lane(lane) => lane.into(),
+            Place::Body(apc) => self.lanes + usize::from(apc),
+        };
+        let at = self.registers_at[file] + register;
+        (at < self.registers_at[file + 1]).then_some(at)
+    }
+
+    pub(crate) fn assign(&self, change: Change) -> Assign {
+        let named = "a program names the registers that its steps use";
+        let register = |place, register: Register| {
+            let at = self.register(place, register.into());
+            at.expect(named)
+        };
+        let ran = |apc: u8| self.ran_at + usize::from(apc);
+        let (to, from, add) = match change {
+            Change::Put(place, to, value) => (register(place, to), None, value),
+            Change::Load(place, to, variable) => (register(place, to), Some(variable.into()), 0),
+            Change::Count(place, to, apc) => (register(place, to), Some(ran(apc)), 0),
+            Change::Store(variable, from, constant) => {
+                let from = from.map(|(place, from)| register(place, from));
+                (variable.into(), from, constant)
+            }
+            Change::Ran(apc) => (ran(apc), Some(ran(apc)), 1),
+        };
+        Assign { to, from, add }
+    }
+}
+
+/// The values.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Data {
+    /// The variables, how often each APC's routine has begun, then the registers that the program
+    /// names: those of each lane, then those of each body.
+    values: Box<[i64]>,
+    shape: Arc<Shape>,
+}
+
+impl Data {
+    pub(super) fn new(program: &Program<'_>) -> Self {
+        let shape = Shape::new(program);
+        let count = shape.registers_at.last().copied().unwrap_or(0);
+        let variables = (0..program.variables()).map(|index| program.initial(index));
+        let values: Vec<_> = variables.chain(std::iter::repeat(0)).take(count).collect();
+        Self {
+            values: values.into(),
+            shape: Arc::new(shape),
+        }
+    }
+
+    pub(crate) fn shape(&self) -> &Arc<Shape> {
+        &self.shape
+    }
+
+    pub(crate) fn values(&self) -> &[i64] {
+        &self.values
+    }
+
     pub(super) fn variables(&self) -> &[i64] {
-        &self.variables
+        &self.values[..self.shape.ran_at]
     }
 
     pub(super) fn ran(&self, apc: usize) -> u32 {
-        self.ran[apc]
+        u32::try_from(self.values[self.shape.ran_at + apc]).unwrap_or(u32::MAX)
     }
 
     /// The value of a register; 0 for one that the program does not name.
     pub(super) fn register(&self, place: Place, register: usize) -> i64 {
-        let registers = &self.registers[self.file(place)];
-        registers.get(register).copied().unwrap_or(0)
+        let at = self.shape.register(place, register);
+        at.map_or(0, |at| self.values[at])
     }
 
     pub(super) fn change(&mut self, change: Change) {
-        match change {
-            Change::Put(place, to, value) => self.put(place, to, value),
-            Change::Load(place, to, variable) => {
-                self.put(place, to, self.variables[usize::from(variable)]);
-            }
-            Change::Count(place, to, apc) => self.put(place, to, self.ran(apc.into()).into()),
-            Change::Store(variable, from, constant) => {
-                let from = from.map_or(0, |(place, from)| self.register(place, from.into()));
-                self.variables[usize::from(variable)] = from.wrapping_add(constant);
-            }
-            Change::Ran(apc) => self.ran[usize::from(apc)] += 1,
-        }
-    }
-
-    fn put(&mut self, place: Place, to: Register, value: i64) {
-        let file = self.file(place);
-        self.registers[file][usize::from(to)] = value;
-    }
-
-    /// Where the registers of the place are.
-    fn file(&self, place: Place) -> usize {
-        match place {
-            Place::Lane(lane) => lane.into(),
-            Place::Body(apc) => self.lanes + usize::from(apc),
-        }
+        let Assign { to, from, add } = self.shape.assign(change);
+        self.values[to] = from.map_or(0, |from| self.values[from]).wrapping_add(add);
     }
 }
 

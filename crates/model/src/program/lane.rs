@@ -90,6 +90,11 @@ impl Lane {
         at_barrier
     }
 
+    /// The lane passes the barrier that it is at. To the machine that is nothing.
+    pub(crate) fn pass_barrier(&mut self, program: &Program<'_>, lane: usize) {
+        self.cursor.advance(program, place_of(lane));
+    }
+
     /// Whether the lane has finished and no APC is queued to it or runs in it.
     pub(crate) fn parked(&self, kernel: &Kernel, program: &Program<'_>, lane: usize) -> bool {
         let queued = |body: &Body| kernel.inserted(body.apc);

@@ -34,9 +34,10 @@ use apclab_protocol::program::{Place, Program};
 
 use body::Body;
 use cursor::Cursor;
+pub(crate) use data::{Assign, Change, Data, Shape};
 pub use lane::Lane;
 pub use state::State;
-use turn::{Turn, grant_waits};
+pub(crate) use turn::{Turn, grant_waits};
 
 use crate::kernel::{BugCheck, ThreadId};
 
@@ -181,4 +182,4 @@ pub fn is_final(state: &State, program: &Program<'_>) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -55,6 +55,16 @@ impl State {
         }
     }
 
+    /// The state apart: the machine, the lanes, the values.
+    pub(crate) fn parts(&self) -> (&Kernel, &[Lane], &Data) {
+        (&self.kernel, &self.lanes, &self.data)
+    }
+
+    /// The APCs whose delivery, begin and return are events of their own, a bit each.
+    pub(crate) fn apart(&self) -> u32 {
+        self.apart
+    }
+
     /// The machine under the lanes.
     pub fn kernel(&self) -> &Kernel {
         &self.kernel

@@ -14,7 +14,7 @@ use apclab_protocol::step::{Mode, Step};
 
 mod bodies;
 mod facts;
-mod laws;
+pub(crate) mod laws;
 mod locks;
 mod push_locks;
 mod resources;

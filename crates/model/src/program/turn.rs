@@ -3,7 +3,7 @@
 use apclab_protocol::program::{Place, Program};
 
 use super::data::Change;
-use super::{Event, Lane, place_of, thread};
+use super::{Event, Lane, thread};
 use crate::kernel::{ApcId, BugCheck, Kernel};
 
 /// What an event of a lane may look at and change: the machine and the lane itself. Of the values it
@@ -31,7 +31,7 @@ impl Turn<'_> {
                     self.end_routine_unseen(ApcId(apc.into()))?;
                 }
             }
-            Event::Barrier => self.at.cursor.advance(self.program, place_of(self.lane)),
+            Event::Barrier => self.at.pass_barrier(self.program, self.lane),
             Event::Deliver { .. } => self.deliver()?,
             Event::Routine { .. } => self.begin_routine()?,
             Event::Return { .. } => self.end_routine()?,

@@ -114,6 +114,13 @@ pub(super) fn call<R>(rule: impl FnOnce(&mut Kernel, ThreadId) -> Result<R, BugC
     survive(answer)
 }
 
+/// Looks at the machine without being a step of it.
+#[cfg(feature = "debug")]
+pub(super) fn look<R>(at: impl FnOnce(&Kernel, ThreadId) -> R) -> R {
+    let seat = seat();
+    at(&seat.machine.lock(), seat.id)
+}
+
 /// Acquires a lock by a rule, and waits for it where the rule says so.
 pub(super) fn acquire(rule: impl FnOnce(&mut Kernel, ThreadId) -> Result<Acquired, BugCheck>) {
     let seat = seat();

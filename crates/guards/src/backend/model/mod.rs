@@ -17,6 +17,8 @@ pub mod testing;
 use apclab_model::kernel::{APC_LEVEL, Answer, Kernel};
 
 use machine::call;
+#[cfg(feature = "debug")]
+use machine::look;
 pub(crate) use mutex::{FastMutex, GuardedMutex, KernelMutex};
 #[cfg(feature = "alloc")]
 pub(crate) use pool::{POOL_ALIGNMENT, allocate, free};
@@ -68,6 +70,16 @@ pub(crate) fn current_thread() -> usize {
         static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed);
     }
     NUMBER.with(|number| *number)
+}
+
+/// Whether nothing keeps the thread's normal kernel APCs out. This is no call of the kernel, so that
+/// it changes no order of a test.
+#[cfg(feature = "debug")]
+pub(crate) fn normal_apcs_enabled() -> bool {
+    look(|kernel, thread| {
+        let counters = kernel.counters(thread);
+        counters.kernel == 0 && counters.special == 0 && kernel.irql(thread) < APC_LEVEL
+    })
 }
 
 /// Keeps a mistake for the test to look at.

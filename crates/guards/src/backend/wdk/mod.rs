@@ -88,10 +88,24 @@ pub(crate) fn current_thread() -> usize {
     id.addr().max(1)
 }
 
+/// Whether nothing keeps the thread's normal kernel APCs out.
+#[cfg(feature = "debug")]
+pub(crate) fn normal_apcs_enabled() -> bool {
+    !apcs_disabled() && !all_apcs_disabled()
+}
+
 /// Tells the kernel's debugger of a mistake.
 #[cfg(feature = "debug")]
 pub(crate) fn report(mistake: &crate::debug::Mistake) {
-    let (what, place) = mistake.parts();
+    let (first, second) = mistake.parts();
+    print(first);
+    if let Some(second) = second {
+        print(second);
+    }
+}
+
+#[cfg(feature = "debug")]
+fn print((what, place): (&core::ffi::CStr, crate::debug::Place)) {
     let file = place.file();
     let length = i32::try_from(file.len()).unwrap_or(i32::MAX);
     // SAFETY: the format takes a string, a string of a given length, and a number, which follow;

@@ -440,7 +440,13 @@ fn a_search_beyond_its_limit_says_so() {
     let bytes = program(&[], &[], 0, &[lane.clone(), lane]).encode();
     let parsed = Program::parse(&bytes).unwrap();
     let search = |states| explore(&parsed, Profile::Documented, &[], Limits { states });
-    assert_eq!(search(440).unwrap_err(), LimitReached { states: 440 });
+    assert_eq!(
+        search(440).unwrap_err(),
+        LimitReached {
+            states: 440,
+            bytes: None
+        }
+    );
     let found = search(441).unwrap();
     assert_eq!((found.states, found.transitions), (441, 840));
 }

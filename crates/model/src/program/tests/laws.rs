@@ -225,7 +225,7 @@ fn number_registers(steps: &mut [Step]) {
 
 /// Programs of two or three lanes, half of them with a barrier. Those that only a test which may
 /// deadlock may have are such tests.
-fn test_program() -> impl Strategy<Value = ProgramBuf> {
+pub(crate) fn test_program() -> impl Strategy<Value = ProgramBuf> {
     let apc = || {
         (
             prop_oneof![Just(Kind::Special), Just(Kind::Normal)],

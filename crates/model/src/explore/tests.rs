@@ -1,0 +1,125 @@
+//! The search against the plain one, over random programs.
+
+use std::num::NonZeroUsize;
+
+use apclab_protocol::build::ProgramBuf;
+use apclab_protocol::program::Program;
+use apclab_protocol::step::{Mode, Step};
+use proptest::prelude::*;
+
+use super::*;
+use crate::program::tests::laws::test_program;
+use crate::program::{apply, enabled, is_final};
+
+/// Larger programs are left out.
+const MOST: usize = 20_000;
+
+/// Random programs; in half of them one step of a lane is another, so that they may run into bug
+/// checks and deadlocks.
+fn any_program() -> impl Strategy<Value = ProgramBuf> {
+    let wrong = prop_oneof![
+        Just(Step::LeaveCritical),
+        Just(Step::EnterGuarded),
+        Just(Step::RaiseApc),
+        Just(Step::Lower),
+        Just(Step::Acquire {
+            lock: 0,
+            mode: Mode::Exclusive
+        }),
+        Just(Step::Release { lock: 1 }),
+    ];
+    let spoilt = (test_program(), any::<prop::sample::Index>(), wrong);
+    let spoilt = spoilt.prop_map(|(mut test, at, wrong)| {
+        let steps = test.lanes.iter_mut().flatten();
+        let mut steps: Vec<_> = steps
+            .filter(|step| !matches!(step, Step::Repeat { .. } | Step::Try { .. } | Step::End))
+            .collect();
+        if !steps.is_empty() {
+            let at = at.index(steps.len());
+            *steps[at] = wrong;
+        }
+        test
+    });
+    prop_oneof![test_program(), spoilt]
+}
+
+fn any_profile() -> impl Strategy<Value = Profile> {
+    prop_oneof![Just(Profile::Documented), Just(Profile::Nt52)]
+}
+
+fn threads(threads: usize) -> Options {
+    Options {
+        threads: NonZeroUsize::new(threads).expect("at least one"),
+        ..Options::default()
+    }
+}
+
+fn quietly(initial: &State, program: &Program<'_>, options: &Options) -> Outcomes {
+    search(initial, program, options, &mut |_| {}).expect("the plain search found few states")
+}
+
+/// The state after the events, of which only the last one may run into a bug check.
+fn replayed(initial: &State, program: &Program<'_>, events: &[Event]) -> Result<State, BugCheck> {
+    let mut state = initial.clone();
+    for (at, &event) in events.iter().enumerate() {
+        assert!(enabled(&state, program).contains(&event), "{event:?}");
+        match apply(&state, program, event) {
+            Ok(next) => state = next,
+            Err(bug_check) => {
+                assert_eq!(at + 1, events.len(), "a bug check is the end");
+                return Err(bug_check);
+            }
+        }
+    }
+    Ok(state)
+}
+
+/// That every witness leads where it says.
+fn check_witnesses(initial: &State, program: &Program<'_>, found: &Outcomes) {
+    assert!(found.outcomes.keys().eq(found.witnesses.keys()));
+    for (outcome, events) in &found.witnesses {
+        let state = replayed(initial, program, events).expect("no bug check");
+        assert!(is_final(&state, program));
+        assert_eq!(&state.outcome(program), outcome);
+    }
+    assert_eq!(found.deadlocks > 0, found.deadlock_witness.is_some());
+    if let Some(events) = &found.deadlock_witness {
+        let state = replayed(initial, program, events).expect("no bug check");
+        assert!(enabled(&state, program).is_empty() && !is_final(&state, program));
+    }
+    for (bug_check, events) in found.bug_checks.iter().zip(&found.bug_check_witnesses) {
+        let met = replayed(initial, program, events);
+        assert_eq!(met.as_ref().err(), Some(bug_check));
+    }
+}
+
+fn lengths(found: &Outcomes) -> (Vec<usize>, Option<usize>, Vec<usize>) {
+    (
+        found.witnesses.values().map(Vec::len).collect(),
+        found.deadlock_witness.as_ref().map(Vec::len),
+        found.bug_check_witnesses.iter().map(Vec::len).collect(),
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn the_search_finds_what_the_plain_one_finds(test in any_program(), profile in any_profile()) {
+        let bytes = test.encode();
+        let program = Program::parse(&bytes).unwrap();
+        let initial = State::initial(&program, profile, &[]);
+        let plain = plain::search(initial.clone(), &program, MOST);
+        prop_assume!(plain.is_some());
+        let plain = plain.unwrap();
+        let found = quietly(&initial, &program, &threads(1));
+        check_witnesses(&initial, &program, &found);
+        prop_assert_eq!(lengths(&found), lengths(&plain));
+        prop_assert_eq!(&found.outcomes, &plain.outcomes);
+        prop_assert_eq!(&found.bug_checks, &plain.bug_checks);
+        prop_assert_eq!(found.deadlocks, plain.deadlocks);
+        prop_assert_eq!(found.states, plain.states);
+        prop_assert_eq!(found.transitions, plain.transitions);
+        prop_assert_eq!(quietly(&initial, &program, &threads(3)), found);
+    }
+}
