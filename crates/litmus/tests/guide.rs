@@ -8,12 +8,6 @@ use apclab_protocol::limits;
 use apclab_protocol::program::Program;
 use apclab_protocol::verify::{Machine, Reason, verify};
 
-/// A machine that refuses no program which another one would run.
-const MACHINE: Machine = Machine {
-    apc_routines: true,
-    ends_deadlocks: true,
-};
-
 fn guide() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/litmus.md");
     fs::read_to_string(path).unwrap().replace("\r\n", "\n")
@@ -44,7 +38,7 @@ fn its_examples_are_tests() {
     assert_eq!(examples(&guide).len(), 5);
     for (source, test) in examples(&guide) {
         let bytes = test.program.encode();
-        let judged = verify(&Program::parse(&bytes).unwrap(), MACHINE);
+        let judged = verify(&Program::parse(&bytes).unwrap(), Machine::COMPLETE);
         let refused = matches!(test.expectation, Expectation::Refused { .. });
         assert_eq!(judged.is_err(), refused, "{source}");
     }
@@ -56,7 +50,7 @@ fn its_errors_are_what_the_parser_says() {
     let shown = blocks(&guide, "text");
     let (source, refused) = examples(&guide).pop().unwrap();
     let bytes = refused.program.encode();
-    let refusal = verify(&Program::parse(&bytes).unwrap(), MACHINE).unwrap_err();
+    let refusal = verify(&Program::parse(&bytes).unwrap(), Machine::COMPLETE).unwrap_err();
     let expected = format!("{}\n", refused.render_refusal(&refusal, source));
     assert!(shown.contains(&expected.as_str()), "{expected}");
 

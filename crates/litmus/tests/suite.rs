@@ -4,17 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use apclab_litmus::{Expectation, Test, parse};
+use apclab_litmus::{ESTIMATE, Expectation, Test, parse};
 use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::program::{Place, Program};
+use apclab_protocol::program::{LockKind, Place, Program, flags};
 use apclab_protocol::step::Step;
 use apclab_protocol::verify::{Machine, Reason, Refusal, verify};
-
-/// A machine that refuses no program which another one would run.
-const MACHINE: Machine = Machine {
-    apc_routines: true,
-    ends_deadlocks: true,
-};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -48,9 +42,13 @@ fn suite() -> BTreeMap<PathBuf, Test> {
 }
 
 fn judge(test: &Test) -> Result<(), Refusal> {
-    let bytes = test.program.encode();
+    judge_on(&test.program, Machine::COMPLETE)
+}
+
+fn judge_on(program: &ProgramBuf, machine: Machine) -> Result<(), Refusal> {
+    let bytes = program.encode();
     let program = Program::parse(&bytes).expect("what parses is well-formed");
-    verify(&program, MACHINE).map(|_| ())
+    verify(&program, machine).map(|_| ())
 }
 
 fn is_refused(path: &Path) -> bool {
@@ -79,8 +77,11 @@ fn facts() -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn the_suite_is_as_large_as_it_should_be() {
     let (refused, run): (Vec<_>, Vec<_>) = suite().into_keys().partition(|path| is_refused(path));
-    assert!(run.len() >= 80, "{}", run.len());
-    assert!(refused.len() >= 40, "{}", refused.len());
+    assert!(run.len() >= 300, "{}", run.len());
+    assert!(refused.len() >= 100, "{}", refused.len());
+    let of_locks = |path: &&PathBuf| path.starts_with("resources") || path.starts_with("locks");
+    let of_locks = run.iter().filter(of_locks).count();
+    assert!(of_locks >= 120, "{of_locks}");
 }
 
 #[test]
@@ -148,6 +149,56 @@ fn tags_are_described_and_tell_the_truth() {
 }
 
 #[test]
+fn a_test_is_an_estimate_only_if_it_has_to_be() {
+    let mut estimates = 0;
+    for (path, mut test) in suite() {
+        if !test.has_tag(ESTIMATE) {
+            continue;
+        }
+        estimates += 1;
+        test.tags.retain(|tag| tag != ESTIMATE);
+        let errors = parse(&test.file, &test.to_text()).unwrap_err();
+        for error in errors.errors() {
+            let message = error.message();
+            assert!(message.ends_with("is an estimate"), "{}", path.display());
+        }
+    }
+    assert!(estimates > 0);
+}
+
+#[test]
+fn a_test_may_deadlock_only_if_it_has_to() {
+    let impatient = Machine {
+        ends_deadlocks: false,
+        ..Machine::COMPLETE
+    };
+    let waived = [
+        Reason::LockOrder,
+        Reason::WaitsForItself,
+        Reason::HeldAlready,
+        Reason::HandedOver,
+    ];
+    let tests = suite().into_iter();
+    let tests = tests.filter(|(path, test)| test.may_deadlock() && !is_refused(path));
+    let mut seen = BTreeSet::new();
+    for (path, test) in tests {
+        let name = path.display();
+        let refusal = judge_on(&test.program, impatient).unwrap_err();
+        assert_eq!(refusal.reason, Reason::MayDeadlock, "{name}");
+        let mut program = test.program;
+        program.flags |= flags::POLLED;
+        let push_locks = program.locks.contains(&LockKind::PushLock);
+        let polled = judge_on(&program, impatient);
+        assert_eq!(polled.is_err(), push_locks, "{name}");
+        program.flags = 0;
+        let reason = judge_on(&program, impatient).unwrap_err().reason;
+        assert!(waived.contains(&reason), "{name}: {reason:?}");
+        seen.insert(reason.name());
+    }
+    assert_eq!(seen, waived.map(Reason::name).into());
+}
+
+#[test]
 fn what_is_to_be_measured_is_marked() {
     let text = fs::read_to_string(root().join("docs/facts.md")).unwrap();
     let marked: BTreeSet<String> = text
@@ -181,9 +232,14 @@ fn refused_programs_are_refused_as_they_say_and_all_others_may_run() {
             (expected, found) => panic!("{name}: expected {expected:?}, found {found:?}"),
         }
     }
-    // The deepest nesting would make an unreadable file, see the test below; and a target without
-    // the APC routines is no property of a program.
-    let elsewhere = [Reason::TooDeep, Reason::NoApcRoutines];
+    // The deepest nesting would make an unreadable file, see the test below; and what a machine does
+    // not offer is no property of a program.
+    let elsewhere = [
+        Reason::TooDeep,
+        Reason::NoApcRoutines,
+        Reason::NoPushLocks,
+        Reason::MayDeadlock,
+    ];
     let expected = Reason::ALL
         .iter()
         .filter(|reason| !elsewhere.contains(reason));

@@ -8,12 +8,6 @@ use apclab_litmus::parse;
 use apclab_protocol::program::{Place, Program};
 use apclab_protocol::verify::{Machine, Refusal, verify};
 
-/// A machine that refuses no program which another one would run.
-const MACHINE: Machine = Machine {
-    apc_routines: true,
-    ends_deadlocks: true,
-};
-
 fn rendered(source: &str) -> String {
     parse("t.litmus", source).unwrap_err().to_string()
 }
@@ -274,7 +268,7 @@ fn a_refusal_is_shown_at_its_line() {
     let source = "test t\nlane A\n  enter critical # open\nlane Empty\nforall (true)\n";
     let test = parse("t.litmus", source).unwrap();
     let bytes = test.program.encode();
-    let refusal = verify(&Program::parse(&bytes).unwrap(), MACHINE).unwrap_err();
+    let refusal = verify(&Program::parse(&bytes).unwrap(), Machine::COMPLETE).unwrap_err();
     assert_eq!(
         test.render_refusal(&refusal, source),
         "\

@@ -2,7 +2,7 @@
 
 use apclab_litmus::parse;
 use apclab_protocol::program::{Place, Program};
-use apclab_protocol::verify::verify;
+use apclab_protocol::verify::{Machine, verify};
 
 use super::{around, errors};
 
@@ -176,7 +176,7 @@ fn values_and_refusals_name_apcs() {
     assert_eq!(test.observed_name(0), "n:r1");
     assert_eq!(test.place_of(Place::Body(1), 1).to_string(), "6:1");
     let bytes = test.program.encode();
-    let refusal = verify(&Program::parse(&bytes).unwrap(), super::MACHINE).unwrap_err();
+    let refusal = verify(&Program::parse(&bytes).unwrap(), Machine::COMPLETE).unwrap_err();
     assert_eq!(
         test.render_refusal(&refusal, &source),
         "\

@@ -15,12 +15,6 @@ use proptest::sample::{Index, select};
 
 use random::test;
 
-/// A machine that refuses no program which another one would run.
-const MACHINE: Machine = Machine {
-    apc_routines: true,
-    ends_deadlocks: true,
-};
-
 /// Every file of the suite.
 static SUITE: LazyLock<Vec<String>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../litmus");
@@ -160,7 +154,7 @@ proptest! {
             Ok(program) => program,
             Err(malformed) => return Err(TestCaseError::fail(format!("{malformed:?}"))),
         };
-        let Err(refusal) = verify(&program, MACHINE) else {
+        let Err(refusal) = verify(&program, Machine::COMPLETE) else {
             return Ok(());
         };
         let (reason, place, step) = (refusal.reason, refusal.place, refusal.step as usize);
