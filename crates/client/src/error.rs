@@ -2,7 +2,18 @@
 
 use std::time::Duration;
 
+use apclab_host::Choice;
 use apclab_protocol::status::{self, NtStatus};
+
+/// Threads that wait for each other for ever.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence}")]
+pub struct Deadlock {
+    /// Who waits for what, and who holds it.
+    pub sentence: String,
+    /// The choices that led there, where the threads took turns.
+    pub choices: Vec<Choice>,
+}
 
 /// Why a target gave no answer. Each is a sentence that says what to do, where something can be
 /// done.
@@ -26,6 +37,9 @@ pub enum TargetError {
     /// The kernel stopped.
     #[error("the kernel stopped with a {0}")]
     BugCheck(String),
+    /// Threads of the driver wait for each other for ever; the machine was ended.
+    #[error("{0}")]
+    Deadlock(Box<Deadlock>),
     /// A request completed with an error.
     #[error("the request `{operation}` failed with {}", describe(*.status))]
     Ioctl {
@@ -85,7 +99,7 @@ impl TargetError {
     /// Whether the machine has stopped or hangs, so that nothing can be asked of it any more.
     pub(crate) fn ends_the_machine(&self) -> bool {
         match self {
-            Self::BugCheck(_) | Self::NoAnswer { .. } => true,
+            Self::BugCheck(_) | Self::Deadlock(_) | Self::NoAnswer { .. } => true,
             Self::Scheduled { error, .. } => error.ends_the_machine(),
             _ => false,
         }

@@ -6,12 +6,14 @@ use std::time::Duration;
 use apclab_host::{File, Host, HostError, Options, Schedule, StartError};
 use apclab_model::kernel::Baseline;
 use apclab_protocol::build::ProgramBuf;
+use apclab_protocol::program::flags;
 
+use crate::error::Deadlock;
 use crate::locate;
 use crate::schedules::{self, Schedules};
 use crate::session::{Completion, Device, Session};
 use crate::target::{DriverInfo, Info, RunOptions, RunOutcome, Target};
-use crate::{Surroundings, TargetError};
+use crate::{Surroundings, TargetError, deadlocks};
 
 /// How long a cancelled request may take to complete.
 const CANCEL_DEADLINE: Duration = Duration::from_secs(5);
@@ -79,7 +81,7 @@ impl HostTarget {
     }
 
     /// A machine that is fit for the schedules of this program.
-    fn scheduled(&mut self, program: &ProgramBuf) -> Result<&mut Machine, TargetError> {
+    pub(crate) fn scheduled(&mut self, program: &ProgramBuf) -> Result<&mut Machine, TargetError> {
         let short = schedules::longest_time_out(program);
         let unfit = self.options.short_timeout != short || self.options.schedule == Schedule::Free;
         if unfit {
@@ -87,19 +89,16 @@ impl HostTarget {
             self.options.short_timeout = short;
             self.options.schedule = Schedule::Replay(Vec::new());
         }
+        self.machine()
+    }
+
+    /// The running machine, or a new one.
+    pub(crate) fn machine(&mut self) -> Result<&mut Machine, TargetError> {
         let machine = match self.machine.take() {
             Some(machine) => machine,
             None => self.start()?,
         };
         Ok(self.machine.insert(machine))
-    }
-
-    fn session(&mut self) -> Result<&mut Session<File>, TargetError> {
-        let machine = match self.machine.take() {
-            Some(machine) => machine,
-            None => self.start()?,
-        };
-        Ok(&mut self.machine.insert(machine).session)
     }
 
     fn start(&self) -> Result<Machine, TargetError> {
@@ -111,7 +110,7 @@ impl HostTarget {
     }
 
     /// Gives a stopped machine up, so that the next question starts another.
-    fn settle<T>(&mut self, answer: Result<T, TargetError>) -> Result<T, TargetError> {
+    pub(crate) fn settle<T>(&mut self, answer: Result<T, TargetError>) -> Result<T, TargetError> {
         if answer.as_ref().is_err_and(TargetError::ends_the_machine) {
             self.machine = None;
         }
@@ -125,7 +124,7 @@ impl Target for HostTarget {
     }
 
     fn info(&mut self) -> Result<Info, TargetError> {
-        let answer = self.session().and_then(|session| session.query());
+        let answer = self.machine().and_then(|machine| machine.session.query());
         let reply = self.settle(answer)?;
         Ok(Info {
             description: "the real driver in a simulated machine".to_owned(),
@@ -148,13 +147,15 @@ impl Target for HostTarget {
         program: &ProgramBuf,
         options: &RunOptions,
     ) -> Result<RunOutcome, TargetError> {
+        let program = &*options.program(program);
         let answer = match self.schedules {
+            Some(schedules) => schedules::run(self, schedules, program, options),
+            None if may_deadlock(program) && !options.polled => {
+                deadlocks::run(self, program, options)
+            }
             None => self
-                .session()
-                .and_then(|session| session.run(program, options)),
-            Some(schedules) => self
-                .scheduled(program)
-                .and_then(|machine| schedules::run(machine, schedules, program, options)),
+                .machine()
+                .and_then(|machine| machine.session.run(program, options)),
         };
         self.settle(answer)
     }
@@ -215,6 +216,11 @@ const fn completion(done: apclab_host::Completion) -> Completion {
     }
 }
 
+/// Whether the program says that its lanes may wait for each other for ever.
+fn may_deadlock(program: &ProgramBuf) -> bool {
+    program.flags & flags::MAY_DEADLOCK != 0
+}
+
 pub(crate) fn start_error(error: StartError) -> TargetError {
     match error {
         StartError::Unsupported => TargetError::NotAvailable(
@@ -241,6 +247,10 @@ pub(crate) fn host_error(error: HostError) -> TargetError {
             within: report.waited,
             what: report.to_string(),
         },
+        HostError::Deadlock(report) => TargetError::Deadlock(Box::new(Deadlock {
+            sentence: report.sentence,
+            choices: report.choices,
+        })),
         HostError::Leaks(leaks) => {
             TargetError::Leaks(leaks.iter().map(ToString::to_string).collect())
         }

@@ -19,6 +19,7 @@
 //! | [`setup`] | installs the driver and Driver Verifier, and takes them away again |
 
 pub mod device;
+mod deadlocks;
 pub mod error;
 pub mod exploration;
 pub mod faults;

@@ -120,7 +120,7 @@ impl Target for ModelTarget {
         program: &ProgramBuf,
         options: &RunOptions,
     ) -> Result<RunOutcome, TargetError> {
-        let bytes = program.encode();
+        let bytes = options.program(program).encode();
         let program = match Program::parse(&bytes) {
             Ok(program) => program,
             Err(malformed) => return Ok(RunOutcome::Malformed(malformed)),

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use apclab_host::{Schedule, explore_schedules};
+use apclab_host::{Choice, Schedule, explore_schedules};
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::limits;
 use apclab_protocol::step::Step;
 
 use crate::TargetError;
-use crate::host::{Machine, host_error};
+use crate::host::{HostTarget, host_error};
 use crate::target::{RunOptions, RunOutcome, RunResult, Scheduled};
 
 /// How the threads of the host take turns, when they do.
@@ -17,8 +17,25 @@ use crate::target::{RunOptions, RunOutcome, RunResult, Scheduled};
 pub enum Schedules {
     /// One iteration with each of the seeds from this one on.
     Random(u64),
+    /// The same by priorities, with few changes of them (probabilistic concurrency testing).
+    Pct {
+        /// The first seed.
+        seed: u64,
+        /// How many events have to come in a certain order: one more than priorities change.
+        depth: u32,
+    },
     /// One iteration with every schedule that there is, so many at the most.
     All(u64),
+}
+
+impl Schedules {
+    /// The schedule of one seed.
+    fn of_seed(self, seed: u64) -> Schedule {
+        match self {
+            Self::Pct { depth, .. } => Schedule::Pct { seed, depth },
+            Self::Random(_) | Self::All(_) => Schedule::Random(seed),
+        }
+    }
 }
 
 /// Why no further schedule is tried.
@@ -36,31 +53,24 @@ impl From<TargetError> for Stop {
     }
 }
 
-/// Runs a program with the schedules that are asked for.
+/// Runs a program with the schedules that are asked for. A deadlock ends the machine; the next schedule
+/// has a new one.
 pub(crate) fn run(
-    machine: &mut Machine,
+    target: &mut HostTarget,
     schedules: Schedules,
     program: &ProgramBuf,
     options: &RunOptions,
 ) -> Result<RunOutcome, TargetError> {
-    // Loading is not part of the schedules: there is no lane yet.
-    if let Some(refused) = machine.session.load(program)? {
-        return Ok(refused);
-    }
-    let mut sum = Sum::new(machine, program, options);
+    let mut sum = Sum::new(target, program, options);
     let ended = match schedules {
-        Schedules::Random(first) => (0..u64::from(options.iterations)).try_for_each(|offset| {
-            let seed = first.wrapping_add(offset);
-            sum.one(&Schedule::Random(seed), Some(seed))
-        }),
-        Schedules::All(limit) => explore_schedules(limit, |schedule| {
-            sum.one(&schedule, None)?;
-            sum.machine
-                .host
-                .choices()
-                .map_err(|e| Stop::Error(host_error(e)))
-        })
-        .map(|explored| sum.scheduled.complete = explored.complete),
+        Schedules::Random(first) | Schedules::Pct { seed: first, .. } => {
+            (0..u64::from(options.iterations)).try_for_each(|offset| {
+                let seed = first.wrapping_add(offset);
+                sum.one(&schedules.of_seed(seed), Some(seed)).map(drop)
+            })
+        }
+        Schedules::All(limit) => explore_schedules(limit, |schedule| sum.one(&schedule, None))
+            .map(|explored| sum.scheduled.complete = explored.complete),
     };
     match ended {
         Ok(()) => Ok(sum.finish(false)),
@@ -72,7 +82,9 @@ pub(crate) fn run(
 
 /// What all iterations together gave.
 struct Sum<'a> {
-    machine: &'a mut Machine,
+    target: &'a mut HostTarget,
+    /// Whether the machine has the program.
+    loaded: bool,
     program: &'a ProgramBuf,
     options: RunOptions,
     deadline: Duration,
@@ -82,14 +94,17 @@ struct Sum<'a> {
     last: RunResult,
     iterations: u32,
     timed_out: u32,
+    deadlocks: u64,
+    deadlock: Option<String>,
 }
 
 impl<'a> Sum<'a> {
-    fn new(machine: &'a mut Machine, program: &'a ProgramBuf, options: &RunOptions) -> Self {
+    fn new(target: &'a mut HostTarget, program: &'a ProgramBuf, options: &RunOptions) -> Self {
         let longest = Duration::from_millis(limits::WAIT_DEADLINE_MS.into());
         let short = longest_time_out(program) + Duration::from_millis(1);
         Self {
-            machine,
+            target,
+            loaded: false,
             program,
             options: RunOptions {
                 iterations: 1,
@@ -97,6 +112,8 @@ impl<'a> Sum<'a> {
                 trace_iteration: Some(1),
                 // A safety net that is over ahead of a time-out of the program would be in its way.
                 wait_deadline: options.wait_deadline.max(short).min(longest),
+                // Time is virtual: a delay would only be a long look at the clock.
+                delay_us: 0,
                 ..*options
             },
             deadline: options.deadline,
@@ -106,24 +123,44 @@ impl<'a> Sum<'a> {
             last: RunResult::default(),
             iterations: 0,
             timed_out: 0,
+            deadlocks: 0,
+            deadlock: None,
         }
     }
 
-    /// One iteration.
-    fn one(&mut self, schedule: &Schedule, seed: Option<u64>) -> Result<(), Stop> {
+    /// One iteration; gives the choices that were made.
+    fn one(&mut self, schedule: &Schedule, seed: Option<u64>) -> Result<Vec<Choice>, Stop> {
         if self.started.elapsed() > self.deadline {
             return Err(Stop::Late);
         }
-        let outcome = self.ask(schedule).map_err(|error| match seed {
-            Some(seed) => TargetError::Scheduled {
-                seed,
-                error: Box::new(error),
-            },
-            None => error,
-        })?;
-        let RunOutcome::Ran(result) = outcome else {
-            return Err(Stop::NotRun(Box::new(outcome)));
-        };
+        let answer = self.ask(schedule);
+        match self.target.settle(answer) {
+            Ok((RunOutcome::Ran(result), choices)) => {
+                self.add(result, seed);
+                Ok(choices)
+            }
+            Ok((outcome, _)) => Err(Stop::NotRun(Box::new(outcome))),
+            Err(TargetError::Deadlock(deadlock)) => {
+                self.loaded = false;
+                self.iterations = self.iterations.saturating_add(1);
+                self.deadlocks += 1;
+                self.deadlock.get_or_insert(deadlock.sentence);
+                if self.scheduled.deadlock_seed.is_none() {
+                    self.scheduled.deadlock_seed = seed;
+                }
+                Ok(deadlock.choices)
+            }
+            Err(error) => Err(Stop::Error(match seed {
+                Some(seed) => TargetError::Scheduled {
+                    seed,
+                    error: Box::new(error),
+                },
+                None => error,
+            })),
+        }
+    }
+
+    fn add(&mut self, result: RunResult, seed: Option<u64>) {
         for (outcome, count) in &result.histogram {
             *self.histogram.entry(outcome.clone()).or_default() += count;
             if let Some(seed) = seed {
@@ -133,13 +170,19 @@ impl<'a> Sum<'a> {
         self.iterations = self.iterations.saturating_add(result.iterations);
         self.timed_out = self.timed_out.saturating_add(result.timed_out);
         self.last = result;
-        Ok(())
     }
 
-    fn ask(&self, schedule: &Schedule) -> Result<RunOutcome, TargetError> {
-        let Machine { host, session } = &*self.machine;
-        host.set_schedule(schedule).map_err(host_error)?;
-        session.run_loaded(self.program, &self.options)
+    fn ask(&mut self, schedule: &Schedule) -> Result<(RunOutcome, Vec<Choice>), TargetError> {
+        let machine = self.target.scheduled(self.program)?;
+        // Loading is not part of the schedules: there is no lane yet.
+        if !self.loaded && let Some(refused) = machine.session.load(self.program)? {
+            return Ok((refused, Vec::new()));
+        }
+        self.loaded = true;
+        machine.host.set_schedule(schedule).map_err(host_error)?;
+        let outcome = machine.session.run_loaded(self.program, &self.options)?;
+        let choices = machine.host.choices().map_err(host_error)?;
+        Ok((outcome, choices))
     }
 
     fn finish(self, cut_short: bool) -> RunOutcome {
@@ -147,6 +190,8 @@ impl<'a> Sum<'a> {
             histogram: self.histogram.into_iter().collect(),
             iterations: self.iterations,
             timed_out: self.timed_out,
+            deadlocks: self.deadlocks,
+            deadlock: self.deadlock,
             cut_short,
             elapsed: self.started.elapsed(),
             schedules: Some(self.scheduled),

@@ -173,6 +173,7 @@ impl<D: Device> Session<D> {
             elapsed: Duration::from_nanos(reply.elapsed_100ns.saturating_mul(100)),
             baseline,
             deadlocks: 0,
+            deadlock: None,
             bug_checks: Vec::new(),
             trace,
             trace_lost: reply.trace_lost,

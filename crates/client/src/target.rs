@@ -1,12 +1,13 @@
 //! What every target can do, what a run is asked for and what it gives.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::message::{Context, Limits};
-use apclab_protocol::program::Malformed;
+use apclab_protocol::program::{Malformed, flags};
 use apclab_protocol::trace::Record;
 use apclab_protocol::verify::Refusal;
 
@@ -94,6 +95,19 @@ pub struct RunOptions {
     pub polled: bool,
 }
 
+impl RunOptions {
+    /// The program as these options want it: with its flag for waits by trying, or as it is.
+    pub(crate) fn program<'p>(&self, program: &'p ProgramBuf) -> Cow<'p, ProgramBuf> {
+        if self.polled {
+            let mut program = program.clone();
+            program.flags |= flags::POLLED;
+            Cow::Owned(program)
+        } else {
+            Cow::Borrowed(program)
+        }
+    }
+}
+
 impl Default for RunOptions {
     fn default() -> Self {
         Self {
@@ -144,8 +158,11 @@ pub struct RunResult {
     pub elapsed: Duration,
     /// Predicates and IRQL of each lane when its thread began.
     pub baseline: Vec<Context>,
-    /// States in which every lane waits for ever. Targets other than the model see time-outs.
+    /// On the model: states in which every lane waits for ever. On the host: iterations that ended in a
+    /// deadlock; they are among the iterations, and in no outcome.
     pub deadlocks: u64,
+    /// The first deadlock of the host: who waits for what, and who holds it.
+    pub deadlock: Option<String>,
     /// Bug checks that the model found on some path.
     pub bug_checks: Vec<String>,
     /// The trace that was asked for, in the order of its sequence numbers.
@@ -165,4 +182,6 @@ pub struct Scheduled {
     pub complete: bool,
     /// For each outcome the first seed that showed it, where schedules have seeds.
     pub seeds: BTreeMap<Vec<i64>, u64>,
+    /// The first seed that led to a deadlock.
+    pub deadlock_seed: Option<u64>,
 }

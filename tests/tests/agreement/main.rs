@@ -83,7 +83,8 @@ fn compare(host: &mut HostTarget, program: &ProgramBuf, states: u64) -> Result<A
         .into_iter()
         .map(|(outcome, _)| outcome)
         .collect();
-    let (hangs, may_hang) = (result.timed_out > 0, model.deadlocks > 0);
+    let hangs = result.timed_out > 0 || result.deadlocks > 0;
+    let may_hang = model.deadlocks > 0;
     let only_host: Vec<_> = seen.difference(&allowed).collect();
     if !only_host.is_empty() || (hangs && !may_hang) {
         return Err(format!(
