@@ -147,7 +147,9 @@ impl Kernel {
         match claim {
             Claim::FastMutex { mutex, .. } => self.fast_mutex_free(mutex),
             Claim::Resource { resource, mode, .. } => self.resource_open(t, resource, mode),
-            Claim::PushLock { lock, .. } => self.push_lock_open(t, lock, claim.exclusive()),
+            Claim::PushLock { lock, behind, .. } => {
+                self.push_lock_open(t, lock, claim.exclusive(), behind)
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! Push locks: shared and exclusive, not recursive, without owner as far as drivers can see.
 //!
-//! A thread that holds a push lock and acquires it again, in whatever mode, waits for itself:
-//! documentation forbids it, and that is what may happen.
+//! A thread that holds a push lock and acquires it again waits for itself. Documentation forbids it;
+//! where the thread shares the lock twice, that may also go well (nobody notes who shares it), but
+//! not in `Nt52`, which shows the mistake.
 
 use super::bugcheck::KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE;
 use super::lock::{Acquired, Claim, LockId};
@@ -75,7 +76,7 @@ impl Kernel {
         l: PushLockId,
         mode: PushLockMode,
     ) -> Result<Acquired, BugCheck> {
-        let queues = self.push_lock_sharer_queues(l) == Answer::Is(true);
+        let queues = self.push_lock_sharer_queues(t, l) == Answer::Is(true);
         self.acquire_push_lock_choosing(t, l, mode, queues)
     }
 
@@ -105,16 +106,15 @@ impl Kernel {
         Ok(self.acquire(t, claim, true))
     }
 
-    /// Whether a thread that wants to share the lock now has to wait as long as others share it,
-    /// because somebody waits for exclusive. No page says so, and none rules it out; in `Nt52` it
-    /// has to.
-    pub fn push_lock_sharer_queues(&self, l: PushLockId) -> Answer {
-        let shared = !self.push_locks.get(l.0).shared.is_empty();
+    /// Whether the thread, if it wants to share the lock now, has to wait as long as others share it,
+    /// because somebody waits for exclusive; or for ever, because it shares the lock itself. No page
+    /// says so, and none rules it out; in `Nt52` it has to.
+    pub fn push_lock_sharer_queues(&self, t: ThreadId, l: PushLockId) -> Answer {
+        let shared = &self.push_locks.get(l.0).shared;
+        let behind = !shared.is_empty() && self.count_claims(LockId::PushLock(l), true) > 0;
         match self.profile {
             Profile::Nt52 => Answer::Is(true),
-            Profile::Documented if shared && self.count_claims(LockId::PushLock(l), true) > 0 => {
-                Answer::Either
-            }
+            Profile::Documented if behind || shared.contains(&t) => Answer::Either,
             Profile::Documented => Answer::Is(false),
         }
     }
@@ -178,8 +178,14 @@ impl Kernel {
     }
 
     /// Whether a thread that has not waited gets the lock at once: not past one that waits.
-    pub(super) fn push_lock_open(&self, t: ThreadId, l: PushLockId, exclusive: bool) -> bool {
-        self.push_lock_open_to_waiter(t, l, exclusive, false) && !self.awaited(LockId::PushLock(l))
+    pub(super) fn push_lock_open(
+        &self,
+        t: ThreadId,
+        l: PushLockId,
+        exclusive: bool,
+        behind: bool,
+    ) -> bool {
+        self.push_lock_open_to_waiter(t, l, exclusive, behind) && !self.awaited(LockId::PushLock(l))
     }
 
     pub(super) fn push_lock_open_to_waiter(
@@ -190,9 +196,11 @@ impl Kernel {
         behind: bool,
     ) -> bool {
         let lock = self.push_locks.get(l.0);
-        let queue = || behind && self.count_claims(LockId::PushLock(l), true) > 0;
-        let shareable = !exclusive && lock.exclusive.is_none() && !queue();
-        !lock.held_by(t) && (lock.free() || shareable)
+        let queue = || {
+            let itself = lock.shared.contains(&t);
+            behind && (itself || self.count_claims(LockId::PushLock(l), true) > 0)
+        };
+        lock.free() || (!exclusive && lock.exclusive.is_none() && !queue())
     }
 
     pub(super) fn give_push_lock(&mut self, t: ThreadId, l: PushLockId, mode: PushLockMode) {

@@ -15,12 +15,13 @@ use crate::kernel::{
 pub(super) fn acquire_choices(
     kernel: &Kernel,
     program: &Program<'_>,
+    t: ThreadId,
     index: u8,
     mode: Mode,
 ) -> usize {
     match lock(program, index) {
         Lock::Push(push_lock) if mode == Mode::Shared => {
-            match kernel.push_lock_sharer_queues(push_lock) {
+            match kernel.push_lock_sharer_queues(t, push_lock) {
                 Answer::Either => 2,
                 Answer::Is(_) => 1,
             }
@@ -104,7 +105,7 @@ fn acquire(
         Lock::Mutex(mutex) => return Ok(kernel.wait(t, &[mutex], false, true)?.is_some()),
         Lock::Resource(r) => kernel.acquire_resource(t, r, resource_mode(mode), true)?,
         Lock::Push(push_lock) => {
-            let queues = match kernel.push_lock_sharer_queues(push_lock) {
+            let queues = match kernel.push_lock_sharer_queues(t, push_lock) {
                 Answer::Is(queues) => queues,
                 Answer::Either => choice == 1,
             };

@@ -51,8 +51,8 @@ pub enum Event {
         lane: usize,
         /// Which of the ways in which the step may go, counted from 0: the answer (0 FALSE, 1
         /// TRUE) where the sources contradict each other, which waiter gets an event or a mutex,
-        /// or whether a sharer of a push lock queues (1) behind one that waits for exclusive. 0
-        /// for every other step.
+        /// or whether one that would share a push lock has to wait (1) for others that wait or for
+        /// itself. 0 for every other step.
         choice: usize,
     },
     /// All lanes pass their next barrier.

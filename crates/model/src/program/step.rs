@@ -36,7 +36,7 @@ pub(super) fn choices(kernel: &Kernel, program: &Program<'_>, lane: usize, step:
         },
         Step::Set { event } => kernel.event_takers(ObjectId(event.into())),
         Step::Acquire { lock, mode } => {
-            return lock_steps::acquire_choices(kernel, program, lock, mode);
+            return lock_steps::acquire_choices(kernel, program, thread(lane), lock, mode);
         }
         Step::Release { lock } => return lock_steps::release_choices(kernel, program, lock),
         _ => return 1,

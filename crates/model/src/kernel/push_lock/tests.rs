@@ -79,17 +79,35 @@ fn in_nt52_the_first_waiter_gets_it_and_sharers_with_a_sharer() {
 
 #[test]
 fn it_is_not_recursive_in_any_mode() {
-    for (held, again) in [
-        (Exclusive, Exclusive),
-        (Exclusive, Shared),
-        (Shared, Exclusive),
-        (Shared, Shared),
-    ] {
-        let (mut kernel, l, [a]) = machine(Profile::Documented);
-        kernel.acquire_push_lock(a, l, held).unwrap();
-        assert_eq!(kernel.acquire_push_lock(a, l, again), Ok(Acquired::Blocked));
-        assert_eq!((kernel.grant(a), kernel.expire(a)), (None, false));
+    for profile in BOTH {
+        for (held, again) in [
+            (Exclusive, Exclusive),
+            (Exclusive, Shared),
+            (Shared, Exclusive),
+            (Shared, Shared),
+        ] {
+            let (mut kernel, l, [a]) = machine(profile);
+            kernel.acquire_push_lock(a, l, held).unwrap();
+            let acquired = kernel.acquire_push_lock_choosing(a, l, again, true);
+            assert_eq!(acquired, Ok(Acquired::Blocked));
+            assert_eq!((kernel.grant(a), kernel.expire(a)), (None, false));
+        }
     }
+}
+
+#[test]
+fn sharing_it_twice_may_go_well_by_the_documents_and_takes_two_releases() {
+    let (mut kernel, l, [a, b]) = machine(Profile::Documented);
+    assert_eq!(kernel.push_lock_sharer_queues(a, l), Answer::Is(false));
+    kernel.acquire_push_lock(a, l, Shared).unwrap();
+    assert_eq!(kernel.push_lock_sharer_queues(a, l), Answer::Either);
+    assert_eq!(kernel.push_lock_sharer_queues(b, l), Answer::Is(false));
+    assert_eq!(kernel.acquire_push_lock(a, l, Shared), Ok(Acquired::Now));
+    kernel.acquire_push_lock(b, l, Exclusive).unwrap();
+    kernel.release_push_lock(a, l, Shared).unwrap();
+    assert_eq!(kernel.grant(b), None);
+    kernel.release_push_lock(a, l, Shared).unwrap();
+    assert_eq!(kernel.grant(b), Some(0));
 }
 
 #[test]

@@ -272,12 +272,9 @@ pub(crate) fn test_program() -> impl Strategy<Value = ProgramBuf> {
 fn refused(test: &ProgramBuf) -> Option<Reason> {
     let bytes = test.encode();
     let parsed = Program::parse(&bytes).expect("the generator knows the format");
-    let machine = Machine {
-        apc_routines: true,
-        push_locks: true,
-        ends_deadlocks: true,
-    };
-    verify(&parsed, machine).err().map(|refusal| refusal.reason)
+    verify(&parsed, Machine::COMPLETE)
+        .err()
+        .map(|refusal| refusal.reason)
 }
 
 const LIMITS: Limits = Limits { states: 20_000 };
