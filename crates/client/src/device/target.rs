@@ -106,6 +106,7 @@ impl Target for DeviceTarget {
         program: &ProgramBuf,
         options: &RunOptions,
     ) -> Result<RunOutcome, TargetError> {
+        let program = &*options.program(program);
         let answer = self
             .session()
             .and_then(|session| session.run(program, options));
