@@ -2,7 +2,7 @@
 //! sections 1 and 2). This table is all that is written by hand; everything else is measured.
 
 use apclab_protocol::program::{ApcKind, LockKind};
-use apclab_protocol::step::Step;
+use apclab_protocol::step::{Mode, Step};
 
 /// When an APC runs that is queued in a context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,10 @@ const GUARDED_MUTEX: u8 = 1;
 const MUTEX: u8 = 2;
 
 const fn acquire(lock: u8) -> Step {
-    Step::Acquire { lock }
+    Step::Acquire {
+        lock,
+        mode: Mode::Exclusive,
+    }
 }
 
 const fn release(lock: u8) -> Step {

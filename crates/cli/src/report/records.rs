@@ -58,6 +58,7 @@ impl RecordReport {
                 Kind::NormalRoutine => "normal-routine",
                 Kind::TimedOut => "timed-out",
                 Kind::End => "end",
+                Kind::Acquired => "acquired",
             },
             step: (record.step != NO_STEP).then_some(record.step),
             apc: (record.apc != NO_APC).then_some(record.apc),

@@ -53,6 +53,7 @@ impl<'p> Builder<'p> {
             Kind::TimedOut => track.timed_out = Some(row),
             Kind::Step => self.step(lane, row, record),
             Kind::Done => self.done(lane, row, record),
+            Kind::Acquired => {}
             Kind::Inserted => self.inserted(lane, row, record),
             Kind::KernelRoutine => self.routine(lane, row, record.apc, RoutineKind::Kernel),
             Kind::NormalRoutine => self.routine(lane, row, record.apc, RoutineKind::Normal),

@@ -24,7 +24,7 @@ impl Builder<'_> {
         let waits = match step {
             Step::Wait { .. } | Step::Barrier => true,
             Step::WaitFor { milliseconds, .. } => milliseconds > 0,
-            Step::Acquire { lock } => self.held_elsewhere(lane, lock),
+            Step::Acquire { lock, .. } | Step::EnterAcquire { lock, .. } => self.held_elsewhere(lane, lock),
             Step::Try {
                 lock, milliseconds, ..
             } => milliseconds > 0 && self.held_elsewhere(lane, lock),
@@ -45,7 +45,7 @@ impl Builder<'_> {
             Step::EnterGuarded => self.open(lane, ScopeKind::Guarded, None, row),
             Step::LeaveCritical => self.close(lane, row, |scope| scope.kind == ScopeKind::Critical),
             Step::LeaveGuarded => self.close(lane, row, |scope| scope.kind == ScopeKind::Guarded),
-            Step::Acquire { lock } | Step::Try { lock, .. } => {
+            Step::Acquire { lock, .. } | Step::Try { lock, .. } => {
                 self.lanes[lane].wanted = Some(lock);
             }
             Step::Release { lock } => self.close(lane, row, |scope| scope.lock == Some(lock)),
@@ -140,7 +140,7 @@ impl Builder<'_> {
             let kind = match kind {
                 LockKind::FastMutex => ScopeKind::FastMutex,
                 LockKind::GuardedMutex => ScopeKind::GuardedMutex,
-                LockKind::Mutex => ScopeKind::Mutex,
+                LockKind::Mutex | LockKind::Resource | LockKind::PushLock => ScopeKind::Mutex,
             };
             self.open(lane, kind, Some(lock), acquired);
         }
