@@ -173,6 +173,29 @@ mod tests {
         assert_eq!(nearest("exclusvie", modes), Some("exclusive"));
     }
 
+    /// The grammar in `docs/litmus.md` has every word of the language, and no other.
+    #[test]
+    fn the_grammar_has_these_words() {
+        let guide = include_str!("../../../docs/litmus.md");
+        let grammar = guide.split("```ebnf").nth(1).unwrap();
+        let grammar = grammar.split("```").next().unwrap();
+        // The rule that is about quotes would put the others out of step.
+        let rules = grammar.lines().filter(|rule| !rule.starts_with("text "));
+        let grammar = rules.collect::<Vec<_>>().join("\n");
+        let quoted = grammar.split('"').skip(1).step_by(2);
+        let written: Vec<&str> = quoted
+            .map(|text| text.trim_start_matches('~'))
+            .filter(|text| text.starts_with(|c: char| c.is_ascii_lowercase()))
+            .filter(|text| *text != "ms" && !is_register(text))
+            .collect();
+        for word in &written {
+            assert!(is_reserved(word), "{word}");
+        }
+        for word in SECTIONS.iter().chain(&STEPS).chain(&OTHERS) {
+            assert!(written.contains(word), "{word}");
+        }
+    }
+
     #[test]
     fn locks_and_modes_have_words_of_the_language() {
         for kind in LockKind::ALL {
