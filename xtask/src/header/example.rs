@@ -33,7 +33,7 @@ pub(super) fn check(workspace: &Workspace) -> Result<()> {
     let program = symbol(&bytes, "program")?;
     let parsed = Program::parse(&program)
         .map_err(|malformed| anyhow::anyhow!("the example's program: {malformed:?}"))?;
-    verify::verify(&parsed, true)
+    verify::verify(&parsed, verify::Machine::COMPLETE)
         .map_err(|refusal| anyhow::anyhow!("the example's program: {refusal:?}"))?;
     ensure!(
         program == expected().encode(),

@@ -324,6 +324,8 @@ fn run_request() -> Result<Layout> {
         deadline_ms: 0x0202_0202,
         wait_deadline_ms: 0x0303_0303,
         trace_iteration: 0x0404_0404,
+        seed: 0x0505_0505_0505_0505,
+        delay_us: 0x0606_0606,
     };
     layout(
         "apclab_run_request",
@@ -349,6 +351,12 @@ fn run_request() -> Result<Layout> {
                 "trace_iteration",
                 sample.trace_iteration,
                 "The iteration to trace, from 1; 0 for none.",
+            ),
+            u64("seed", sample.seed, "Of the random delays."),
+            u32(
+                "delay_us",
+                sample.delay_us,
+                "The longest random delay before a step, in microseconds; 0 for none.",
             ),
         ],
     )

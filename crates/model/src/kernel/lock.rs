@@ -8,7 +8,7 @@
 use super::push_lock::PushLockMode;
 use super::resource::ResourceMode;
 use super::wait::{Awaited, Wait};
-use super::{FastMutexId, Kernel, Profile, PushLockId, ResourceId, ThreadId};
+use super::{FastMutexId, Kernel, Mutant, Profile, PushLockId, ResourceId, ThreadId};
 
 /// What came of the attempt to acquire a lock.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -160,6 +160,7 @@ impl Kernel {
             Claim::Resource {
                 resource, behind, ..
             } => self.resource_open_to_waiter(t, resource, claim.exclusive(), behind),
+            Claim::PushLock { .. } if self.gets_wrong(Mutant::PushLockReleaseWakes) => false,
             Claim::PushLock { lock, behind, .. } => {
                 self.push_lock_open_to_waiter(t, lock, claim.exclusive(), behind)
             }
@@ -177,7 +178,9 @@ impl Kernel {
     /// The lock has become free for others. In `Nt52` those get it at once that are first in the
     /// queue among the ones that `prefer` names, then those that are first in the queue.
     pub(super) fn hand_over(&mut self, lock: LockId, prefer: impl Fn(Claim) -> bool) {
-        if self.profile != Profile::Nt52 {
+        let resource = matches!(lock, LockId::Resource(_));
+        let in_order = resource && self.gets_wrong(Mutant::ResourceNoOrder);
+        if self.profile != Profile::Nt52 && !in_order {
             return;
         }
         for preferred in [true, false] {
@@ -212,6 +215,18 @@ impl Kernel {
     /// What the thread waits for, if that is a lock that it has not got.
     pub(super) fn claim_of(&self, t: ThreadId) -> Option<Claim> {
         self.thread(t).wait.as_ref().and_then(Wait::claim)
+    }
+
+    /// Whether the thread is in a wait for a resource.
+    pub(super) fn waits_for_resource(&self, t: ThreadId) -> bool {
+        let claim = self.claim_of(t);
+        matches!(claim, Some(Claim::Resource { .. }))
+    }
+
+    /// Whether the thread is in a wait for a push lock.
+    pub(super) fn waits_for_push_lock(&self, t: ThreadId) -> bool {
+        let claim = self.claim_of(t);
+        matches!(claim, Some(Claim::PushLock { .. }))
     }
 
     /// How many threads wait for the lock, exclusively or not.

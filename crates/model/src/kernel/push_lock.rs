@@ -7,7 +7,7 @@
 use super::bugcheck::KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE;
 use super::lock::{Acquired, Claim, LockId};
 use super::resource::IRQL_EX_APC_LTE3;
-use super::{APC_LEVEL, Answer, BugCheck, Kernel, Profile, PushLockId, ThreadId};
+use super::{APC_LEVEL, Answer, BugCheck, Kernel, Mutant, Profile, PushLockId, ThreadId};
 
 /// How a push lock is held.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -158,6 +158,9 @@ impl Kernel {
             });
             self.hand_over(lock, |claim| Some(claim.exclusive()) == first);
         }
+        if self.gets_wrong(Mutant::PushLockKeepsRegions) {
+            self.force_everything(t);
+        }
         Ok(())
     }
 
@@ -196,6 +199,11 @@ impl Kernel {
         behind: bool,
     ) -> bool {
         let lock = self.push_locks.get(l.0);
+        if let Some(mutant) = self.mutant
+            && let Some(open) = push_lock_open_in_mutant(lock, t, exclusive, mutant)
+        {
+            return open;
+        }
         let queue = || {
             let itself = lock.shared.contains(&t);
             behind && (itself || self.count_claims(LockId::PushLock(l), true) > 0)
@@ -226,6 +234,22 @@ impl Kernel {
             return Err(BugCheck::verifier(IRQL_EX_APC_LTE3, [0; 3], reason));
         }
         self.normal_apcs_disabled(t, kind, &format!("A push lock was {what}"))
+    }
+}
+
+/// Where one of the rules is wrong, what it says instead.
+fn push_lock_open_in_mutant(
+    lock: &PushLock,
+    t: ThreadId,
+    exclusive: bool,
+    mutant: Mutant,
+) -> Option<bool> {
+    match mutant {
+        Mutant::PushLockExcludes if lock.exclusive.is_some() => Some(true),
+        Mutant::PushLockShares if !lock.shared.is_empty() => Some(false),
+        Mutant::PushLockSharersExclude if exclusive && !lock.shared.is_empty() => Some(true),
+        Mutant::PushLockNotRecursive if lock.held_by(t) => Some(true),
+        _ => None,
     }
 }
 

@@ -5,13 +5,15 @@
 //! it waits or comes by. In `Nt52` an exclusive release lets all waiting sharers in, a shared one
 //! the first that waits for exclusive (docs/semantics.md, section 3).
 
+mod ask;
 mod order;
 mod owner;
+mod wrong;
 
 use super::blocked::LockHolder;
 use super::bugcheck::RESOURCE_NOT_OWNED;
 use super::lock::{Acquired, Claim, LockId};
-use super::{APC_LEVEL, BugCheck, Kernel, ResourceId, ThreadId};
+use super::{APC_LEVEL, BugCheck, Kernel, Mutant, PASSIVE_LEVEL, ResourceId, ThreadId};
 
 /// The four ways to acquire a resource.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -69,6 +71,12 @@ impl Resource {
         self.exclusively(owner) || self.share(owner).is_some()
     }
 
+    /// `Some(true)` when the owner shares it alone.
+    fn only_shared_by(&self, owner: ResourceOwner) -> Option<bool> {
+        let alone = self.exclusive.is_none() && self.shared.iter().all(|hold| hold.owner == owner);
+        (alone && !self.shared.is_empty()).then_some(true)
+    }
+
     fn add_share(&mut self, owner: ResourceOwner, count: u32) {
         match self.shared.binary_search_by_key(&owner, |hold| hold.owner) {
             Ok(at) => self.shared[at].count += count,
@@ -111,13 +119,15 @@ impl Kernel {
     /// (docs/semantics.md, section 4).
     pub fn reinitialize_resource(&mut self, t: ThreadId, r: ResourceId) -> Result<(), BugCheck> {
         self.resource_irql(t, APC_LEVEL, "ExReinitializeResourceLite")?;
-        match self.resource_in_use(r) {
-            Some(use_) => {
-                let reason = format!("A resource was reinitialised while a thread {use_} it.");
-                Err(BugCheck::verifier(0xD0, [0; 3], reason))
-            }
-            None => Ok(()),
+        if let Some(use_) = self.resource_in_use(r) {
+            let reason = format!("A resource was reinitialised while a thread {use_} it.");
+            return Err(BugCheck::verifier(0xD0, [0; 3], reason));
         }
+        if self.gets_wrong(Mutant::ResourceReinitialize) {
+            let (owner, count) = (ResourceOwner::Pointer(0), 1);
+            self.resources.get_mut(r.0).exclusive = Some(Hold { owner, count });
+        }
+        Ok(())
     }
 
     /// Acquires the resource; `wait` is the routine's parameter `Wait`.
@@ -140,13 +150,28 @@ impl Kernel {
         mode: ResourceMode,
         wait: bool,
     ) -> Result<Acquired, BugCheck> {
-        self.resource_irql(t, APC_LEVEL, "A routine that acquires a resource")?;
+        let most = if self.gets_wrong(Mutant::ResourceApcLevel) {
+            PASSIVE_LEVEL
+        } else {
+            APC_LEVEL
+        };
+        self.resource_irql(t, most, "A routine that acquires a resource")?;
         self.normal_apcs_disabled(t, 0x37, "A resource was acquired")?;
         let claim = Claim::Resource {
             resource: r,
             mode,
             behind: mode != ResourceMode::SharedStarveExclusive,
         };
+        if !wait && self.gets_wrong(Mutant::ResourceTry) {
+            return Ok(Acquired::Refused);
+        }
+        if !wait && claim.exclusive() && self.gets_wrong(Mutant::ResourceUpgradeFails) {
+            let resource = self.resources.get(r.0);
+            if resource.only_shared_by(ResourceOwner::Thread(t)).is_some() {
+                self.give(t, claim);
+                return Ok(Acquired::Now);
+            }
+        }
         Ok(self.acquire(t, claim, wait))
     }
 
@@ -167,7 +192,9 @@ impl Kernel {
         r: ResourceId,
         mode: ResourceMode,
     ) -> Result<Acquired, BugCheck> {
-        self.enter_critical(t)?;
+        if !self.gets_wrong(Mutant::ResourceEnterAcquire) {
+            self.enter_critical(t)?;
+        }
         self.acquire_resource(t, r, mode, true)
     }
 
@@ -193,7 +220,13 @@ impl Kernel {
         r: ResourceId,
     ) -> Result<(), BugCheck> {
         self.resource_irql(t, APC_LEVEL, "ExReleaseResourceAndLeaveCriticalRegion")?;
+        if self.gets_wrong(Mutant::ResourceReleasesFirst) {
+            return self.leave_and_release_resource(t, r);
+        }
         self.release_resource(t, r)?;
+        if self.gets_wrong(Mutant::ResourceEnterAcquire) {
+            return Ok(());
+        }
         self.leave_critical(t)
     }
 
@@ -208,45 +241,17 @@ impl Kernel {
         self.resource_irql(t, APC_LEVEL, "ExConvertExclusiveToSharedLite")?;
         let resource = self.resources.get_mut(r.0);
         let owner = ResourceOwner::Thread(t);
-        let Some(hold) = resource.exclusive.take_if(|hold| hold.owner == owner) else {
+        let Some(mut hold) = resource.exclusive.take_if(|hold| hold.owner == owner) else {
             let reason = "A resource was converted by a thread that does not own it exclusively.";
             return Err(BugCheck::new(RESOURCE_NOT_OWNED, [0; 4], reason));
         };
+        if self.mutant == Some(Mutant::ResourceConvertKeeps) {
+            hold.count = 1;
+        }
         resource.shared.push(hold);
         self.forget_order(LockId::Resource(r));
         self.hand_over(LockId::Resource(r), |claim| !claim.exclusive());
         Ok(())
-    }
-
-    /// `ExIsResourceAcquiredExclusiveLite`.
-    pub fn resource_acquired_exclusive(&self, t: ThreadId, r: ResourceId) -> bool {
-        self.resources
-            .get(r.0)
-            .exclusively(ResourceOwner::Thread(t))
-    }
-
-    /// `ExIsResourceAcquiredSharedLite`: how often the thread has acquired it, in either mode.
-    pub fn resource_acquired_shared(&self, t: ThreadId, r: ResourceId) -> u32 {
-        self.resource_count(r, ResourceOwner::Thread(t))
-    }
-
-    /// How often the resource is held in the name of the owner, in either mode: by how many releases
-    /// it is given back.
-    pub fn resource_count(&self, r: ResourceId, owner: ResourceOwner) -> u32 {
-        let resource = self.resources.get(r.0);
-        let mut holds = resource.exclusive.iter().chain(&resource.shared);
-        let hold = holds.find(|hold| hold.owner == owner);
-        hold.map_or(0, |hold| hold.count)
-    }
-
-    /// `ExGetExclusiveWaiterCount`: how many threads wait for exclusive. An estimate on a target.
-    pub fn exclusive_waiters(&self, r: ResourceId) -> u32 {
-        self.count_claims(LockId::Resource(r), true)
-    }
-
-    /// `ExGetSharedWaiterCount`: how many threads wait for shared. An estimate on a target.
-    pub fn shared_waiters(&self, r: ResourceId) -> u32 {
-        self.count_claims(LockId::Resource(r), false)
     }
 
     /// Everybody who holds the resource.

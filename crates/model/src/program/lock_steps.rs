@@ -173,7 +173,15 @@ fn resource_step(
                 return Ok(Effect::Waits);
             }
         }
-        Step::ReleaseLeave { .. } => kernel.release_resource_and_leave(t, r)?,
+        Step::ReleaseLeave { .. } => {
+            let own = ResourceOwner::Thread(t);
+            let before = kernel.resource_count(r, own);
+            kernel.release_resource_and_leave(t, r)?;
+            // Only the mutant of `resource-releases-first` has something to do before it releases.
+            if kernel.resource_count(r, own) == before {
+                return Ok(Effect::Waits);
+            }
+        }
         Step::Convert { .. } => kernel.convert_resource(t, r)?,
         Step::Reinitialize { .. } => kernel.reinitialize_resource(t, r)?,
         Step::AcquiredExclusive { to, .. } => {

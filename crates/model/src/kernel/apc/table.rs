@@ -69,6 +69,14 @@ impl Kernel {
             }
             Mutant::WaitInRegion if thread.wait.is_some() => (critical, guarded) = (false, false),
             Mutant::ApcRunsInWait => none = thread.wait.is_some(),
+            Mutant::ResourceWaitLetsSpecial => none = self.waits_for_resource(t),
+            Mutant::PushLockWaitLetsSpecial => none = self.waits_for_push_lock(t),
+            Mutant::ResourceWaitDefers if self.waits_for_resource(t) => {
+                (critical, guarded, raised) = (false, false, false);
+            }
+            Mutant::ResourceEntersFirst if self.waits_for_resource(t) => {
+                critical = thread.counters.kernel < -1;
+            }
             Mutant::NormalsDoNotNest => in_progress = false,
             _ => {}
         }
@@ -96,6 +104,8 @@ impl Kernel {
                     | Mutant::ReleaseInsideRegion
                     | Mutant::LeaveAtApcLevelDeliversNothing
                     | Mutant::MutexReleaseAtApcLevel
+                    | Mutant::ResourceKeepsRegions
+                    | Mutant::PushLockKeepsRegions
             )
         );
         allowed.of(queued.kind) || (too_early && queued.notice == Notice::Due)

@@ -1,6 +1,7 @@
 //! Who may have a resource, at once or after a wait.
 
 use super::{Hold, ResourceMode, ResourceOwner};
+use crate::kernel::lock::LockId;
 use crate::kernel::{Kernel, ResourceId, ThreadId};
 
 impl Kernel {
@@ -14,10 +15,15 @@ impl Kernel {
     ) -> bool {
         let resource = self.resources.get(r.0);
         let owner = ResourceOwner::Thread(t);
+        if let Some(mutant) = self.mutant
+            && let Some(open) = self.resource_open_in_mutant(owner, r, mode, mutant)
+        {
+            return open;
+        }
         if resource.exclusive.is_some() {
             return resource.exclusively(owner);
         }
-        let queue = || self.exclusive_waiters(r) > 0;
+        let queue = || self.waits_for_exclusive(r);
         match mode {
             _ if resource.free() => true,
             ResourceMode::Exclusive => false,
@@ -37,20 +43,31 @@ impl Kernel {
         behind: bool,
     ) -> bool {
         let resource = self.resources.get(r.0);
-        if resource.exclusive.is_some() {
-            return resource.exclusively(ResourceOwner::Thread(t));
+        let owner = ResourceOwner::Thread(t);
+        if let Some(mutant) = self.mutant
+            && let Some(open) = self.resource_open_to_waiter_in_mutant(owner, r, exclusive, mutant)
+        {
+            return open;
         }
-        let queue = || behind && self.exclusive_waiters(r) > 0;
+        if resource.exclusive.is_some() {
+            return resource.exclusively(owner);
+        }
+        let queue = || behind && self.waits_for_exclusive(r);
         resource.free() || (!exclusive && !queue())
+    }
+
+    /// Whether somebody waits for exclusive.
+    pub(super) fn waits_for_exclusive(&self, r: ResourceId) -> bool {
+        self.count_claims(LockId::Resource(r), true) > 0
     }
 
     pub(in crate::kernel) fn give_resource(&mut self, t: ThreadId, r: ResourceId, exclusive: bool) {
         let owner = ResourceOwner::Thread(t);
         let resource = self.resources.get_mut(r.0);
         match &mut resource.exclusive {
-            Some(hold) => hold.count += 1,
+            Some(hold) if hold.owner == owner => hold.count += 1,
             None if exclusive => resource.exclusive = Some(Hold { owner, count: 1 }),
-            None => resource.add_share(owner, 1),
+            _ => resource.add_share(owner, 1),
         }
     }
 }

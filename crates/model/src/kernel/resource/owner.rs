@@ -5,7 +5,7 @@ use crate::kernel::bugcheck::{
     KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE, RESOURCE_NOT_OWNED, RESOURCE_OWNER_POINTER_INVALID,
 };
 use crate::kernel::lock::LockId;
-use crate::kernel::{BugCheck, DISPATCH_LEVEL, Kernel, ResourceId, ThreadId};
+use crate::kernel::{BugCheck, DISPATCH_LEVEL, Kernel, Mutant, ResourceId, ThreadId};
 
 impl Kernel {
     /// `ExReleaseResourceForThreadLite`, called by thread `t` for `owner`: the only release after
@@ -35,11 +35,22 @@ impl Kernel {
                 reason,
             ));
         }
+        self.release_once(t, r, owner);
+        Ok(())
+    }
+
+    fn release_once(&mut self, t: ThreadId, r: ResourceId, owner: ResourceOwner) {
         let resource = self.resources.get_mut(r.0);
         let exclusive = resource.exclusively(owner);
+        let released = |count| match (self.mutant, owner) {
+            (Some(Mutant::ResourceReleasesEach), ResourceOwner::Thread(_))
+            | (Some(Mutant::ResourceHandOverCount), ResourceOwner::Pointer(_)) => count,
+            (Some(Mutant::ResourceReleaseFor), ResourceOwner::Pointer(_)) => 0,
+            _ => 1,
+        };
         let mut holds = resource.exclusive.iter_mut().chain(&mut resource.shared);
         if let Some(hold) = holds.find(|hold| hold.owner == owner) {
-            hold.count -= 1;
+            hold.count -= released(hold.count);
         }
         resource.exclusive.take_if(|hold| hold.count == 0);
         resource.shared.retain(|hold| hold.count > 0);
@@ -48,6 +59,25 @@ impl Kernel {
             self.forget_order(lock);
             self.hand_over(lock, |claim| claim.exclusive() != exclusive);
         }
+        if self.gets_wrong(Mutant::ResourceKeepsRegions) {
+            self.force_everything(t);
+        }
+    }
+
+    /// What the mutant of `resource-releases-first` does: it leaves, and releases when what the leave
+    /// lets run has run. Until then it has to be called again.
+    pub(super) fn leave_and_release_resource(
+        &mut self,
+        t: ThreadId,
+        r: ResourceId,
+    ) -> Result<(), BugCheck> {
+        if self.counters(t).kernel != 0 {
+            self.leave_critical(t)?;
+            if self.forced(t) {
+                return Ok(());
+            }
+        }
+        self.release_once(t, r, ResourceOwner::Thread(t));
         Ok(())
     }
 
@@ -75,6 +105,11 @@ impl Kernel {
         let owner = ResourceOwner::Thread(t);
         self.check_resource_owner(r, owner, "handed over")?;
         let resource = self.resources.get_mut(r.0);
+        if self.mutant == Some(Mutant::ResourceHandOver) {
+            resource.exclusive.take_if(|hold| hold.owner == owner);
+            resource.shared.retain(|hold| hold.owner != owner);
+            return Ok(());
+        }
         let heir = ResourceOwner::Pointer(pointer);
         match &mut resource.exclusive {
             Some(hold) => hold.owner = heir,
