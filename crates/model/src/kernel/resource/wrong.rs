@@ -60,9 +60,10 @@ impl Kernel {
                 Some(false)
             }
             Mutant::ResourceSharedRecursive if sharer => Some(false),
-            Mutant::ResourceShares if sharers && !sharer => Some(false),
             Mutant::ResourceUpgradeDeadlocks if exclusive => resource.only_shared_by(owner),
-            Mutant::ResourceConvertAdmits if sharers && !sharer => Some(false),
+            Mutant::ResourceShares | Mutant::ResourceConvertAdmits if sharers && !sharer => {
+                Some(false)
+            }
             Mutant::ResourceConvertHoldsOff if exclusive && sharers && !sharer => Some(true),
             _ => None,
         }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::explore::explore_from;
+use crate::kernel::{Kernel, Mutant};
 use crate::sample::sample;
 use apclab_protocol::program::flags;
 use apclab_protocol::verify::{Machine, Reason, verify};
@@ -291,6 +292,24 @@ proptest! {
         let found = explore(&parsed, Profile::Documented, NO_BASELINES, LIMITS);
         prop_assume!(found.is_ok());
         prop_assert_eq!(found.unwrap().bug_checks, vec![]);
+    }
+
+    /// A machine that gets a fact wrong is still a machine.
+    #[test]
+    fn mutants_end_in_outcomes_deadlocks_or_bug_checks(
+        test in test_program(),
+        mutant in prop::sample::select(Mutant::ALL),
+        nt52 in any::<bool>(),
+    ) {
+        let profile = if nt52 { Profile::Nt52 } else { Profile::Documented };
+        let bytes = test.encode();
+        let parsed = Program::parse(&bytes).unwrap();
+        let kernel = Kernel::new_with(profile, Some(mutant));
+        let found = explore_from(State::initial_on(kernel, &parsed, NO_BASELINES), &parsed, LIMITS);
+        prop_assume!(found.is_ok());
+        let found = found.unwrap();
+        let ends = found.outcomes.len() + found.bug_checks.len();
+        prop_assert!(ends > 0 || found.deadlocks > 0);
     }
 
     #[test]
