@@ -17,6 +17,7 @@ mod facts;
 pub(crate) mod laws;
 mod locks;
 mod push_locks;
+mod random;
 mod resources;
 
 /// A program in which no two lanes share registers by accident: every register that a step
