@@ -125,12 +125,12 @@ fn with_region(raw: bool) -> impl Strategy<Value = Vec<Step>> {
         1 => shared_twice.prop_map(in_region),
         1 => released.prop_map(in_region),
         if raw { 3 } else { 0 } => (mode(), quick(), 0..3_usize)
-            .prop_map(|(mode, inside, order)| out_of_order(mode, inside, order)),
+            .prop_map(|(mode, inside, order)| out_of_order(mode, &inside, order)),
     ]
 }
 
 /// A resource or a push lock and two regions, left in another order than the reverse.
-fn out_of_order(mode: Mode, inside: Vec<Step>, order: usize) -> Vec<Step> {
+fn out_of_order(mode: Mode, inside: &[Step], order: usize) -> Vec<Step> {
     let resource = Step::Acquire {
         lock: RESOURCE,
         mode,
@@ -153,7 +153,7 @@ fn out_of_order(mode: Mode, inside: Vec<Step>, order: usize) -> Vec<Step> {
         _ => (resource, vec![release_leave, Step::LeaveGuarded]),
     };
     let first = [Step::EnterCritical, acquire, Step::EnterGuarded];
-    [&first, &inside[..], &last].concat()
+    [&first, inside, &last].concat()
 }
 
 /// Steps of one or two blocks deep, balanced on every path.
