@@ -17,6 +17,8 @@ mod setup;
 mod test;
 mod tree;
 mod vendor;
+mod windows;
+mod wine;
 mod workspace;
 
 use std::process::ExitCode;

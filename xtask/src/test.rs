@@ -14,6 +14,7 @@ use crate::header;
 use crate::reproducible;
 use crate::run::ITERATIONS;
 use crate::setup::{self, Toolchain, Tools};
+use crate::windows;
 use crate::workspace::Workspace;
 
 #[derive(Args, Clone, Debug)]
@@ -46,6 +47,8 @@ enum Stage {
     Document,
     /// Documentation of the driver
     DocumentDriver,
+    /// Lints, compile-fail cases and tests for Windows' user mode, under Wine
+    Windows,
     /// The litmus tests on the model
     LitmusModel,
     /// The litmus tests on the driver in the host
@@ -144,6 +147,7 @@ impl Runner<'_> {
             Stage::Setup => {
                 let tools = setup::install(self.workspace, self.toolchain)?;
                 println!("the driver is built by {}", tools.rust);
+                setup::install_windows(self.workspace, self.toolchain)?;
                 setup::packaging::install()?;
                 setup::install_linters()
             }
@@ -172,6 +176,10 @@ impl Runner<'_> {
                 &[("RUSTDOCFLAGS", "--deny warnings")],
             ),
             Stage::DocumentDriver => driver::document(self.workspace, &self.tools()?),
+            Stage::Windows => {
+                let tools = setup::require_windows(self.workspace, self.toolchain)?;
+                windows::test(self.workspace, &tools)
+            }
             Stage::LitmusModel => self.litmus("model", &[]),
             Stage::LitmusHost => self.litmus("host", &["--iterations", &ITERATIONS.to_string()]),
             Stage::Reproducible => reproducible::check(self.workspace, &self.tools()?),
