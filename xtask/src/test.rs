@@ -11,8 +11,10 @@ use crate::cli::Cli;
 use crate::command;
 use crate::driver;
 use crate::header;
+use crate::package;
 use crate::reproducible;
 use crate::run::ITERATIONS;
+use crate::scripts;
 use crate::setup::{self, Toolchain, Tools};
 use crate::windows;
 use crate::workspace::Workspace;
@@ -35,6 +37,8 @@ enum Stage {
     Driver,
     /// include/apclab.h is that of the protocol, and its example compiles
     Header,
+    /// The shell scripts
+    Scripts,
     /// Formatting
     Format,
     /// Lints of all packages but the driver
@@ -49,6 +53,8 @@ enum Stage {
     DocumentDriver,
     /// Lints, compile-fail cases and tests for Windows' user mode, under Wine
     Windows,
+    /// The package for a Windows test machine: its files, its signatures, its INF in Wine
+    Package,
     /// The litmus tests on the model
     LitmusModel,
     /// The litmus tests on the driver in the host
@@ -157,6 +163,7 @@ impl Runner<'_> {
                 Ok(())
             }
             Stage::Header => header::check(self.workspace),
+            Stage::Scripts => scripts::check(self.workspace),
             Stage::Format => self.cargo(&["fmt", "--all", "--check"], &[]),
             Stage::Lint => self.cargo(
                 &[
@@ -180,6 +187,7 @@ impl Runner<'_> {
                 let tools = setup::require_windows(self.workspace, self.toolchain)?;
                 windows::test(self.workspace, &tools)
             }
+            Stage::Package => package::make(self.workspace, self.toolchain),
             Stage::LitmusModel => self.litmus("model", &[]),
             Stage::LitmusHost => self.litmus("host", &["--iterations", &ITERATIONS.to_string()]),
             Stage::Reproducible => reproducible::check(self.workspace, &self.tools()?),

@@ -27,12 +27,7 @@ pub(crate) fn find(toolchain: Toolchain) -> Result<WindowsTools, Vec<Missing>> {
             PathBuf::new()
         })
     };
-    // The flavour with Windows' own threads comes first: the other one's programs can need a DLL of it.
-    let gcc = need(
-        on_path("x86_64-w64-mingw32-gcc-win32").or_else(|| on_path("x86_64-w64-mingw32-gcc")),
-        "GCC for mingw-w64",
-        &["gcc-mingw-w64-x86-64-win32"],
-    );
+    let gcc = need(gcc(), "GCC for mingw-w64", &["gcc-mingw-w64-x86-64-win32"]);
     let wine = need(
         debian_wine("wine64")
             .or_else(|| on_path("wine64"))
@@ -63,6 +58,11 @@ pub(crate) fn find(toolchain: Toolchain) -> Result<WindowsTools, Vec<Missing>> {
         wine,
         wineserver,
     })
+}
+
+/// The flavour with Windows' own threads comes first: the other one's programs can need a DLL of it.
+pub(super) fn gcc() -> Option<PathBuf> {
+    on_path("x86_64-w64-mingw32-gcc-win32").or_else(|| on_path("x86_64-w64-mingw32-gcc"))
 }
 
 /// A program of Debian's package wine64, which puts none on the search path.
