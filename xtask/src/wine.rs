@@ -2,6 +2,7 @@
 //! limit to the time.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -91,25 +92,30 @@ impl<'a> Wine<'a> {
         }
     }
 
-    fn plain(&self) -> Command {
-        self.surround(command::clean(&self.tools.wine))
-    }
-
-    fn server(&self) -> Command {
-        self.surround(command::clean(&self.tools.wineserver))
-    }
-
-    /// The environment has no display and nothing else of this process's own.
-    fn surround(&self, mut command: Command) -> Command {
-        let prefix = self.workspace.wine_prefix();
+    /// Has `command`, of cargo or another program that starts Wine by itself, use this installation.
+    pub(crate) fn surround(&self, command: &mut Command) {
         command
-            // The folders of the Windows user are links into the home folder.
-            .env("HOME", &prefix)
-            .env("WINEPREFIX", &prefix)
+            .env("WINEPREFIX", self.workspace.wine_prefix())
             .env("WINEDEBUG", "-all")
             .env("WINESERVER", &self.tools.wineserver)
             // No offers to download .NET and a browser, and no menu entries for the user's desktop.
             .env("WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe=d");
+    }
+
+    fn plain(&self) -> Command {
+        self.clean(&self.tools.wine)
+    }
+
+    fn server(&self) -> Command {
+        self.clean(&self.tools.wineserver)
+    }
+
+    /// The environment has no display and nothing else of this process's own.
+    fn clean(&self, program: &Path) -> Command {
+        let mut command = command::clean(program);
+        // The folders of the Windows user are links into the home folder.
+        command.env("HOME", self.workspace.wine_prefix());
+        self.surround(&mut command);
         command
     }
 }

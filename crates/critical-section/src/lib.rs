@@ -77,3 +77,7 @@ pub use options::{MAX_SPIN_COUNT, Options};
 pub use raw::{MAX_DEPTH, RawCriticalSection};
 #[cfg(windows)]
 pub use section::{CriticalSection, Entered};
+
+#[cfg(all(windows, doctest))]
+#[doc = include_str!("../../../docs/critical-section.md")]
+struct Guide;

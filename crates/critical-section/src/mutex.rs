@@ -12,6 +12,7 @@ use std::ops::{Deref, DerefMut};
 use crate::error::{EnterError, InitError, SpinCountTooLarge};
 use crate::options::Options;
 use crate::raw::RawCriticalSection;
+use crate::thread::OfThisThread;
 
 /// Data that one thread at a time can change: a critical section without its recursion.
 ///
@@ -113,8 +114,7 @@ impl<T: fmt::Debug> fmt::Debug for CriticalMutex<T> {
 #[must_use = "a guard that is dropped at once protects nothing"]
 pub struct CriticalMutexGuard<'a, T> {
     mutex: &'a CriticalMutex<T>,
-    /// Neither `Send`, because only the owner may leave, nor, by itself, `Sync`.
-    of_this_thread: PhantomData<*mut T>,
+    of_this_thread: OfThisThread,
 }
 
 // SAFETY: a shared guard gives `&T` and nothing else.

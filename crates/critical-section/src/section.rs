@@ -11,6 +11,7 @@ use std::ops::Deref;
 use crate::error::{EnterError, InitError, SpinCountTooLarge};
 use crate::options::Options;
 use crate::raw::RawCriticalSection;
+use crate::thread::OfThisThread;
 
 /// Data that one thread at a time can reach, as often as it likes.
 ///
@@ -119,8 +120,7 @@ impl<T: fmt::Debug> fmt::Debug for CriticalSection<T> {
 pub struct Entered<'a, T> {
     section: &'a CriticalSection<T>,
     depth: u32,
-    /// Neither `Send`, because only the owner may leave, nor, by itself, `Sync`.
-    of_this_thread: PhantomData<*const T>,
+    of_this_thread: OfThisThread,
 }
 
 // SAFETY: a shared guard gives `&T` and nothing else.

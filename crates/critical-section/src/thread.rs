@@ -5,7 +5,15 @@
 )]
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// In a type that must stay on its thread: neither `Send` nor, by itself, `Sync`.
+pub(crate) type OfThisThread = PhantomData<*const StaysOnTheThreadThatEntered>;
+
+/// What the compiler names when such a type is sent.
+#[derive(Debug)]
+pub(crate) enum StaysOnTheThreadThatEntered {}
 
 /// No thread.
 pub(crate) const NOBODY: u64 = 0;
