@@ -7,18 +7,26 @@
 
 use std::sync::Arc;
 
+use apclab_protocol::limits::LANES;
 use apclab_protocol::program::{Observed, Place, Program};
 
 use super::intern::{Id, Intern, Map};
 use super::layout::{Layout, Sizes, Words};
+use super::reduce::Reductions;
+use super::reduce::ample::Ample;
+use super::reduce::live::Live;
+use super::reduce::symmetry::{Permutation, Symmetry};
 use crate::kernel::{BugCheck, Kernel};
 use crate::program::{Assign, Change, Event, Lane, Shape, State, Turn, grant_waits};
 
 mod evaluate;
+mod kernels;
+mod sorted;
 mod values;
 
-pub(super) use values::Op;
-use values::Values;
+use kernels::Kernels;
+
+use values::{Op, Values};
 
 /// Something that the relation has not been asked for before.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -31,6 +39,13 @@ pub(super) enum Miss {
     Passed { lane: usize, place: Id },
     /// The sum of a value and a constant.
     Sum { sum: usize, value: Id },
+    /// Whether what another lane may do from a place on may touch what a lane's events touch.
+    Conflict { own: Id, other: usize, place: Id },
+    /// The machine with its threads in other places.
+    Permuted {
+        kernel: Id,
+        permutation: Permutation,
+    },
 }
 
 /// What a lane may do: a range of the moves, in the order of [`crate::program::enabled`].
@@ -40,6 +55,8 @@ struct List {
     len: u32,
     at_barrier: bool,
     parked: bool,
+    /// What its events touch, if they may be enough.
+    own: Option<Id>,
 }
 
 /// One event of a lane, or the whole of a barrier.
@@ -92,6 +109,16 @@ impl Taken {
     const BARRIER: Self = Self(u32::MAX);
 }
 
+/// What a transition comes to.
+#[derive(Clone, Copy)]
+pub(super) struct Reached<const W: usize> {
+    pub(super) taken: Taken,
+    /// The state, or the bug check.
+    pub(super) next: Result<Words<W>, Id>,
+    /// How its lanes have changed places after the transition.
+    pub(super) permutation: Permutation,
+}
+
 /// What a state is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
@@ -109,8 +136,10 @@ pub(super) enum Kind {
 pub(super) struct Relation<'p> {
     program: &'p Program<'p>,
     apart: u32,
-    kernels: Intern<Kernel>,
+    kernels: Kernels,
+    /// Identical lanes have one table.
     places: Vec<Intern<Lane>>,
+    table_of: Vec<usize>,
     values: Values,
     bug_checks: Intern<BugCheck>,
     lists: Vec<Map<u64, List>>,
@@ -121,17 +150,41 @@ pub(super) struct Relation<'p> {
     events: Vec<Event>,
     ops: Vec<Op>,
     lanes_woken: Vec<usize>,
+    live: Live,
+    ample: Option<Ample<'p>>,
+    conflicts: Map<(Id, usize, Id), bool>,
+    pub(super) symmetry: Option<Symmetry>,
+    permuted: Map<(Id, Permutation), Id>,
 }
 
 impl<'p> Relation<'p> {
-    pub(super) fn new(program: &'p Program<'p>, initial: &State) -> Self {
-        let (_, lanes, data) = initial.parts();
+    pub(super) fn new(program: &'p Program<'p>, initial: &State, reductions: Reductions) -> Self {
+        let (kernel, lanes, data) = initial.parts();
+        let symmetry = Symmetry::new(program, initial).filter(|_| reductions.symmetry);
+        let live = match reductions.dead_values {
+            true => Live::new(program, data, symmetry.as_ref()),
+            false => Live::all(program, data),
+        };
+        let mut table_of: Vec<_> = (0..lanes.len()).collect();
+        for class in symmetry.iter().flat_map(|symmetry| &symmetry.classes) {
+            for &lane in class {
+                table_of[lane] = class[0];
+            }
+        }
+        // A mutant may look at threads that the real machine does not look at.
+        let ample = reductions.partial_order && kernel.mutant().is_none();
         Self {
             program,
             apart: initial.apart(),
-            kernels: Intern::new(),
+            kernels: Kernels::new(symmetry.is_some()),
             places: lanes.iter().map(|_| Intern::new()).collect(),
-            values: Values::new(program, data),
+            table_of,
+            values: Values::new(program, data, &live, symmetry.as_ref()),
+            live,
+            ample: ample.then(|| Ample::new(program, kernel.profile())),
+            conflicts: Map::default(),
+            symmetry,
+            permuted: Map::default(),
             bug_checks: Intern::new(),
             lists: lanes.iter().map(|_| Map::default()).collect(),
             woken: lanes.iter().map(|_| Map::default()).collect(),
@@ -147,7 +200,11 @@ impl<'p> Relation<'p> {
     pub(super) fn sizes(&self) -> Sizes {
         Sizes {
             kernels: self.kernels.len(),
-            places: self.places.iter().map(Intern::len).collect(),
+            places: self
+                .table_of
+                .iter()
+                .map(|&table| self.places[table].len())
+                .collect(),
             values: self.values.len(),
             slots: self.values.slots(),
         }
@@ -155,7 +212,7 @@ impl<'p> Relation<'p> {
 
     /// About how many bytes it takes.
     pub(super) fn bytes(&self) -> usize {
-        let kernels = self.kernels.get(0).bytes() * self.kernels.len();
+        let kernels = self.kernels.bytes();
         let lists: usize = self.lists.iter().map(Map::len).sum();
         let moves = self.moves.len() * (size_of::<Move>() + size_of::<Event>());
         kernels + lists * size_of::<(u64, List)>() * 2 + moves + self.ops.len() * size_of::<Op>()
@@ -165,9 +222,44 @@ impl<'p> Relation<'p> {
     pub(super) fn number(&mut self, state: &State) -> (Id, Vec<Id>, Vec<Id>) {
         let (kernel, lanes, data) = state.parts();
         let kernel = self.kernels.id(kernel.clone());
-        let places = self.places.iter_mut().zip(lanes);
-        let places = places.map(|(table, lane)| table.id(lane.clone())).collect();
-        (kernel, places, self.values.number(data.values()))
+        let places = self.table_of.iter().zip(lanes);
+        let places = places.map(|(&table, lane)| self.places[table].id(lane.clone()));
+        (kernel, places.collect(), self.values.number(data.values()))
+    }
+
+    /// The state of that the numbers are. Values that do not matter are 0.
+    pub(super) fn state<const W: usize>(
+        &self,
+        layout: &Layout,
+        state: &Words<W>,
+        like: &State,
+    ) -> State {
+        let kernel = Kernel::clone(self.kernels.get(layout.kernel.get(state)));
+        let lanes = layout.lanes.iter().enumerate();
+        let lanes = lanes.map(|(lane, field)| Lane::clone(self.place(lane, field.get(state))));
+        let values = self.values.all(layout, state);
+        let (_, _, data) = like.parts();
+        like.with(kernel, lanes.collect(), data.with(values))
+    }
+
+    /// Whether the second state is the first one as far as anything matters.
+    pub(super) fn same(&self, state: &State, other: &State) -> bool {
+        let ((kernel, lanes, data), (other_kernel, other_lanes, other_data)) =
+            (state.parts(), other.parts());
+        let values = data.values().iter().zip(other_data.values()).enumerate();
+        let matters = |index| {
+            let mut lanes = lanes.iter().enumerate();
+            lanes.all(|(lane, at)| self.live.at(lane, at, index))
+        };
+        kernel == other_kernel
+            && lanes == other_lanes
+            && values
+                .into_iter()
+                .all(|(index, (one, other))| one == other || !matters(index))
+    }
+
+    fn place(&self, lane: usize, id: Id) -> &Arc<Lane> {
+        self.places[self.table_of[lane]].get(id)
     }
 
     /// The event of a transition.
@@ -182,19 +274,23 @@ impl<'p> Relation<'p> {
         self.bug_checks.get(id)
     }
 
-    /// The numbers of the observed values.
-    pub(super) fn outcome<const W: usize>(
+    /// The numbers of all values that an outcome may have.
+    pub(super) fn seen<const W: usize>(
         &self,
         layout: &Layout,
         state: &Words<W>,
-        outcome: &mut Vec<Id>,
+        seen: &mut Vec<Id>,
     ) {
-        self.values.outcome(layout, state, outcome);
+        self.values.seen(layout, state, seen);
     }
 
-    /// The observed values.
-    pub(super) fn outcome_values(&self, outcome: &[Id]) -> Vec<i64> {
-        outcome.iter().map(|&id| self.values.get(id)).collect()
+    /// The outcomes of all states for which one with those values stands, each with the permutation
+    /// of its lanes that leads to the state.
+    pub(super) fn outcomes(&self, seen: &[Id]) -> Vec<(Vec<i64>, Permutation)> {
+        let group = self.symmetry.as_ref().map(Symmetry::group);
+        let group = group.unwrap_or_else(|| vec![Permutation::IDENTITY]);
+        let from = group.iter().map(Permutation::inverse);
+        self.values.outcomes(seen).zip(from).collect()
     }
 
     /// Gives every transition of the state to `visit`, with the state that it leads to or with
@@ -206,11 +302,11 @@ impl<'p> Relation<'p> {
         layout: &Layout,
         state: &Words<W>,
         misses: &mut Vec<Miss>,
-        mut visit: impl FnMut(Taken, Result<Words<W>, Id>),
+        mut visit: impl FnMut(Reached<W>),
     ) -> Kind {
         let known = misses.len();
         let kernel = layout.kernel.get(state);
-        let mut lists = [const { None }; apclab_protocol::limits::LANES];
+        let mut lists = [const { None }; LANES];
         let (mut parked, mut at_barrier, mut moves) = (true, true, 0);
         for (lane, field) in layout.lanes.iter().enumerate() {
             let place = field.get(state);
@@ -230,17 +326,21 @@ impl<'p> Relation<'p> {
         if misses.len() > known {
             return Kind::Incomplete;
         }
+        let enough = self.enough(layout, state, &lists, misses);
         for (lane, list) in lists.iter().enumerate() {
             let Some(list) = list else { break };
+            if enough.is_some_and(|enough| enough != lane) {
+                continue;
+            }
             for number in list.first..list.first + list.len {
                 let next = self.take(layout, state, lane, number, misses);
                 if let Some(next) = next {
-                    visit(Taken(number), next);
+                    visit(self.reached(layout, Taken(number), next, misses));
                 }
             }
         }
         if at_barrier && let Some(next) = self.barrier(layout, state, misses) {
-            visit(Taken::BARRIER, Ok(next));
+            visit(self.reached(layout, Taken::BARRIER, Ok(next), misses));
         }
         if misses.len() > known {
             Kind::Incomplete
@@ -251,6 +351,35 @@ impl<'p> Relation<'p> {
         } else {
             Kind::Inner
         }
+    }
+
+    /// The first lane whose events are enough.
+    fn enough<const W: usize>(
+        &self,
+        layout: &Layout,
+        state: &Words<W>,
+        lists: &[Option<List>; LANES],
+        misses: &mut Vec<Miss>,
+    ) -> Option<usize> {
+        self.ample.as_ref()?;
+        let lanes = 0..layout.lanes.len();
+        let mut candidates = lanes
+            .clone()
+            .filter_map(|lane| Some((lane, lists[lane]?.own?)));
+        let enough = candidates.find(|&(lane, own)| {
+            let mut others = lanes.clone().filter(|&other| other != lane);
+            others.all(|other| {
+                let place = layout.lanes[other].get(state);
+                match self.conflicts.get(&(own, other, place)) {
+                    Some(conflict) => !conflict,
+                    None => {
+                        misses.push(Miss::Conflict { own, other, place });
+                        false
+                    }
+                }
+            })
+        });
+        enough.map(|(lane, _)| lane)
     }
 
     /// `None` when something is missing.

@@ -10,7 +10,7 @@ use apclab_protocol::program::Program;
 use super::fork::fork;
 use super::intern::{Id, Map};
 use super::layout::{Layout, MOST_WORDS, Words};
-use super::relation::{Kind, Miss, Relation, Taken};
+use super::relation::{Kind, Miss, Reached, Relation, Taken};
 use super::table::{SHARDS, Shard, hash, shard_of};
 use super::{LimitReached, Options, Progress};
 use crate::program::State;
@@ -28,7 +28,7 @@ pub(super) struct At {
     pub(super) index: usize,
 }
 
-/// The final states of one outcome.
+/// The final states with the same values.
 pub(super) struct Seen {
     pub(super) count: u64,
     pub(super) first: At,
@@ -39,6 +39,8 @@ pub(super) struct Search<'a, 'p> {
     pub(super) relation: Relation<'p>,
     pub(super) layout: Layout,
     pub(super) options: &'a Options,
+    pub(super) initial: &'a State,
+    pub(super) program: &'p Program<'p>,
     /// The states by their distance from the initial one, packed.
     pub(super) levels: Vec<Vec<u64>>,
     /// The next level, as far as it is known, by table.
@@ -48,10 +50,12 @@ pub(super) struct Search<'a, 'p> {
     expanded: usize,
     pub(super) states: usize,
     pub(super) transitions: u64,
-    pub(super) outcomes: Map<Box<[Id]>, Seen>,
+    /// By the numbers of their values.
+    pub(super) finals: Map<Box<[Id]>, Seen>,
     pub(super) deadlocks: u64,
     pub(super) deadlock: Option<At>,
     pub(super) bug_checks: Map<Id, (At, Taken)>,
+    enough_bug_checks: Option<usize>,
 }
 
 /// The layout has become too narrow.
@@ -69,8 +73,8 @@ struct Part {
 }
 
 impl<'a, 'p> Search<'a, 'p> {
-    pub(super) fn new(initial: &State, program: &'p Program<'p>, options: &'a Options) -> Self {
-        let mut relation = Relation::new(program, initial);
+    pub(super) fn new(initial: &'a State, program: &'p Program<'p>, options: &'a Options) -> Self {
+        let mut relation = Relation::new(program, initial, options.reductions);
         let (kernel, places, values) = relation.number(initial);
         let layout = Layout::new(&relation.sizes());
         let mut state = Layout::empty::<MOST_WORDS>();
@@ -86,19 +90,27 @@ impl<'a, 'p> Search<'a, 'p> {
             relation,
             layout,
             options,
+            initial,
+            program,
             levels: vec![state[..words].to_vec()],
             next: vec![Vec::new(); SHARDS],
             shards: Vec::new(),
             expanded: 0,
             states: 1,
             transitions: 0,
-            outcomes: Map::default(),
+            finals: Map::default(),
             deadlocks: 0,
             deadlock: None,
             bug_checks: Map::default(),
+            enough_bug_checks: None,
         };
         search.fill_tables();
         search
+    }
+
+    /// Makes the search end with the level in which so many bug checks have been met.
+    pub(super) fn stop_at_bug_checks(&mut self, count: usize) {
+        self.enough_bug_checks = Some(count);
     }
 
     /// Searches everything.
@@ -141,7 +153,8 @@ impl<'a, 'p> Search<'a, 'p> {
             }
             let next = self.next.concat();
             self.next.iter_mut().for_each(Vec::clear);
-            if next.is_empty() {
+            let met = self.bug_checks.len();
+            if next.is_empty() || self.enough_bug_checks.is_some_and(|enough| met >= enough) {
                 return Ok(Ok(()));
             }
             self.levels.push(next);
@@ -188,11 +201,11 @@ impl<'a, 'p> Search<'a, 'p> {
                 bug_checks,
                 ..
             } = &mut part;
-            let visit = |taken, reached: Result<Words<W>, Id>| {
+            let visit = |reached: Reached<W>| {
                 *transitions += 1;
-                match reached {
+                match reached.next {
                     Ok(state) => next[shard_of(hash(&state))].extend_from_slice(&state),
-                    Err(bug_check) => bug_checks.push((bug_check, index, taken)),
+                    Err(bug_check) => bug_checks.push((bug_check, index, reached.taken)),
                 }
             };
             match self
@@ -259,19 +272,19 @@ impl<'a, 'p> Search<'a, 'p> {
     fn record<const W: usize>(&mut self, parts: Vec<Part>) {
         let level = self.levels.len() - 1;
         let at = |index| At { level, index };
-        let mut outcome = Vec::new();
+        let mut values = Vec::new();
         for part in parts {
             self.transitions += part.transitions;
             for index in part.finals {
                 let states = self.levels[level].as_chunks::<W>().0;
                 self.relation
-                    .outcome(&self.layout, &states[index], &mut outcome);
-                if let Some(seen) = self.outcomes.get_mut(outcome.as_slice()) {
+                    .seen(&self.layout, &states[index], &mut values);
+                if let Some(seen) = self.finals.get_mut(values.as_slice()) {
                     seen.count += 1;
                 } else {
                     let first = at(index);
                     let seen = Seen { count: 1, first };
-                    self.outcomes.insert(outcome.as_slice().into(), seen);
+                    self.finals.insert(values.as_slice().into(), seen);
                 }
             }
             self.deadlocks += part.deadlocks.len() as u64;

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::program::Program;
+use apclab_protocol::program::{Observed, Program};
 use apclab_protocol::step::Step;
 use proptest::prelude::*;
 
@@ -40,12 +40,38 @@ fn any_program() -> impl Strategy<Value = ProgramBuf> {
     prop_oneof![test_program(), spoilt]
 }
 
+/// Programs of which two or three lanes are the same.
+fn identical_lanes() -> impl Strategy<Value = ProgramBuf> {
+    (any_program(), 2..=3_usize).prop_map(|(mut test, lanes)| {
+        test.lanes = vec![test.lanes[0].clone(); lanes];
+        for apc in &mut test.apcs {
+            apc.lane = 0;
+        }
+        let registers = test.observed.iter().filter_map(|observed| match *observed {
+            Observed::Register { lane: 0, register } => Some(register),
+            _ => None,
+        });
+        let registers: Vec<_> = registers.collect();
+        test.observed
+            .retain(|observed| !matches!(observed, Observed::Register { .. }));
+        for lane in 0..u8::try_from(lanes).unwrap() {
+            let own = registers
+                .iter()
+                .filter(|&&register| register % 2 == lane % 2 || lane == 0);
+            test.observed
+                .extend(own.map(|&register| Observed::Register { lane, register }));
+        }
+        test
+    })
+}
+
 fn any_profile() -> impl Strategy<Value = Profile> {
     prop_oneof![Just(Profile::Documented), Just(Profile::Nt52)]
 }
 
 fn threads(threads: usize) -> Options {
     Options {
+        reductions: Reductions::NONE,
         threads: NonZeroUsize::new(threads).expect("at least one"),
         ..Options::default()
     }
@@ -118,5 +144,37 @@ proptest! {
         prop_assert_eq!(found.states, plain.states);
         prop_assert_eq!(found.transitions, plain.transitions);
         prop_assert_eq!(quietly(&initial, &program, &threads(3)), found);
+    }
+
+    #[test]
+    fn reductions_keep_outcomes_deadlocks_and_bug_checks(
+        test in prop_oneof![any_program(), identical_lanes()],
+        profile in any_profile(),
+    ) {
+        let bytes = test.encode();
+        let program = Program::parse(&bytes).unwrap();
+        let initial = State::initial(&program, profile, &[]);
+        let plain = plain::search(initial.clone(), &program, MOST);
+        prop_assume!(plain.is_some());
+        let plain = plain.unwrap();
+        for bits in 1..8 {
+            let reductions = Reductions {
+                partial_order: bits & 1 != 0,
+                symmetry: bits & 2 != 0,
+                dead_values: bits & 4 != 0,
+            };
+            let options = Options { reductions, ..threads(1) };
+            let found = quietly(&initial, &program, &options);
+            check_witnesses(&initial, &program, &found);
+            prop_assert!(found.outcomes.keys().eq(plain.outcomes.keys()), "{:?}", reductions);
+            prop_assert_eq!(&found.bug_checks, &plain.bug_checks, "{:?}", reductions);
+            prop_assert_eq!(found.deadlocks > 0, plain.deadlocks > 0, "{:?}", reductions);
+            prop_assert!(found.states <= plain.states, "{:?}", reductions);
+            prop_assert_eq!(lengths(&found), lengths(&plain), "{:?}", reductions);
+            if bits == 1 {
+                prop_assert_eq!(&found.outcomes, &plain.outcomes);
+                prop_assert_eq!(found.deadlocks, plain.deadlocks);
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use apclab_protocol::program::{LockKind, Program};
 
 use super::number;
-use crate::kernel::{FastMutexId, FastMutexKind, Kernel, ObjectId};
+use crate::kernel::{FastMutexId, FastMutexKind, Kernel, ObjectId, ThreadId};
 
 /// A lock of the program.
 #[derive(Clone, Copy)]
@@ -27,6 +27,18 @@ pub(super) fn create(program: &Program<'_>, kernel: &mut Kernel) {
                 kernel.create_mutex();
             }
         }
+    }
+}
+
+/// The lane that has the lock so that no other lane can get it before it releases it.
+pub(crate) fn exclusive_holder(
+    kernel: &Kernel,
+    program: &Program<'_>,
+    index: u8,
+) -> Option<ThreadId> {
+    match lock(program, index) {
+        Lock::Fast(mutex) => kernel.fast_mutex_owner(mutex),
+        Lock::Mutex(mutex) => kernel.mutex_owner(mutex),
     }
 }
 
