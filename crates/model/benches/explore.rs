@@ -5,7 +5,7 @@
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
-use apclab_model::explore::{Options, search};
+use apclab_model::explore::{Options, Reductions, search};
 use apclab_model::kernel::Profile;
 use apclab_model::program::State;
 use apclab_protocol::build::ProgramBuf;
@@ -56,6 +56,11 @@ fn main() {
     let options = Options {
         threads: NonZeroUsize::new(threads as usize).unwrap_or(NonZeroUsize::MIN),
         bytes: 16 << 30,
+        reductions: if std::env::var_os("REDUCE").is_some() {
+            Reductions::ALL
+        } else {
+            Reductions::NONE
+        },
         witnesses: std::env::var_os("WITNESSES").is_some(),
         ..Options::default()
     };

@@ -61,11 +61,13 @@ mod layout;
 pub(crate) mod plain;
 mod reduce;
 mod relation;
+mod replay;
 mod search;
 mod table;
 mod witness;
 
 pub use reduce::Reductions;
+pub use replay::{BadEvent, End, NoPath, Replay, path_from_text, path_to_text, replay};
 
 use search::Search;
 

@@ -9,7 +9,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::program::tests::laws::test_program;
-use crate::program::{apply, enabled, is_final};
 
 /// Larger programs are left out.
 const MOST: usize = 20_000;
@@ -81,38 +80,23 @@ fn quietly(initial: &State, program: &Program<'_>, options: &Options) -> Outcome
     search(initial, program, options, &mut |_| {}).expect("the plain search found few states")
 }
 
-/// The state after the events, of which only the last one may run into a bug check.
-fn replayed(initial: &State, program: &Program<'_>, events: &[Event]) -> Result<State, BugCheck> {
-    let mut state = initial.clone();
-    for (at, &event) in events.iter().enumerate() {
-        assert!(enabled(&state, program).contains(&event), "{event:?}");
-        match apply(&state, program, event) {
-            Ok(next) => state = next,
-            Err(bug_check) => {
-                assert_eq!(at + 1, events.len(), "a bug check is the end");
-                return Err(bug_check);
-            }
-        }
-    }
-    Ok(state)
-}
-
-/// That every witness leads where it says.
+/// That every witness leads where it says, also when it has been text.
 fn check_witnesses(initial: &State, program: &Program<'_>, found: &Outcomes) {
+    let leads = |path: &[Event]| {
+        let path = path_from_text(&path_to_text(path)).expect("what is written can be read");
+        let replayed = replay(initial, program, &path).expect("a witness is a path");
+        replayed.end
+    };
     assert!(found.outcomes.keys().eq(found.witnesses.keys()));
-    for (outcome, events) in &found.witnesses {
-        let state = replayed(initial, program, events).expect("no bug check");
-        assert!(is_final(&state, program));
-        assert_eq!(&state.outcome(program), outcome);
+    for (outcome, path) in &found.witnesses {
+        assert_eq!(leads(path), End::Outcome(outcome.clone()));
     }
     assert_eq!(found.deadlocks > 0, found.deadlock_witness.is_some());
-    if let Some(events) = &found.deadlock_witness {
-        let state = replayed(initial, program, events).expect("no bug check");
-        assert!(enabled(&state, program).is_empty() && !is_final(&state, program));
+    if let Some(path) = &found.deadlock_witness {
+        assert_eq!(leads(path), End::Deadlock);
     }
-    for (bug_check, events) in found.bug_checks.iter().zip(&found.bug_check_witnesses) {
-        let met = replayed(initial, program, events);
-        assert_eq!(met.as_ref().err(), Some(bug_check));
+    for (bug_check, path) in found.bug_checks.iter().zip(&found.bug_check_witnesses) {
+        assert_eq!(leads(path), End::BugCheck(bug_check.clone()));
     }
 }
 
