@@ -33,6 +33,7 @@ const HARDWARE_ID: &str = "Root\\apclab";
 /// What is copied as it is, with the folders below it.
 const COPIED: &[&str] = &[
     "litmus",
+    "scripts",
     "include",
     "LICENSE-APACHE",
     "LICENSE-MIT",
