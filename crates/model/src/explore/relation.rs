@@ -20,11 +20,15 @@ use crate::kernel::{BugCheck, Kernel};
 use crate::program::{Assign, Change, Event, Lane, Shape, State, Turn, grant_waits};
 
 mod evaluate;
+mod expand;
 mod kernels;
+mod lists;
 mod sorted;
 mod values;
 
+pub(super) use expand::{Kind, Visit};
 use kernels::Kernels;
+use lists::Lists;
 
 use values::{Op, Values};
 
@@ -49,17 +53,16 @@ pub(super) enum Miss {
 }
 
 /// What a lane may do: a range of the moves, in the order of [`crate::program::enabled`].
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct List {
-    first: u32,
-    len: u32,
+    moves: Range,
     at_barrier: bool,
     parked: bool,
     /// What its events touch, if they may be enough.
     own: Option<Id>,
 }
 
-/// One event of a lane, or the whole of a barrier.
+/// One event of a lane.
 #[derive(Clone, Copy)]
 struct Move {
     kernel: Id,
@@ -78,6 +81,7 @@ struct Range {
 }
 
 impl Range {
+    #[inline]
     fn of<T>(self, all: &[T]) -> &[T] {
         &all[self.first as usize..][..self.len as usize]
     }
@@ -109,29 +113,6 @@ impl Taken {
     const BARRIER: Self = Self(u32::MAX);
 }
 
-/// What a transition comes to.
-#[derive(Clone, Copy)]
-pub(super) struct Reached<const W: usize> {
-    pub(super) taken: Taken,
-    /// The state, or the bug check.
-    pub(super) next: Result<Words<W>, Id>,
-    /// How its lanes have changed places after the transition.
-    pub(super) permutation: Permutation,
-}
-
-/// What a state is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
-    /// Something may happen.
-    Inner,
-    /// The iteration is over.
-    Final,
-    /// It is not over and nothing can happen.
-    Deadlock,
-    /// Not known before what was missing is there.
-    Incomplete,
-}
-
 /// The relation of one program.
 pub(super) struct Relation<'p> {
     program: &'p Program<'p>,
@@ -142,7 +123,7 @@ pub(super) struct Relation<'p> {
     table_of: Vec<usize>,
     values: Values,
     bug_checks: Intern<BugCheck>,
-    lists: Vec<Map<u64, List>>,
+    lists: Vec<Lists>,
     /// By lane and place.
     woken: Vec<Map<Id, Arrival>>,
     passed: Vec<Map<Id, Arrival>>,
@@ -186,13 +167,20 @@ impl<'p> Relation<'p> {
             symmetry,
             permuted: Map::default(),
             bug_checks: Intern::new(),
-            lists: lanes.iter().map(|_| Map::default()).collect(),
+            lists: lanes.iter().map(|_| Lists::default()).collect(),
             woken: lanes.iter().map(|_| Map::default()).collect(),
             passed: lanes.iter().map(|_| Map::default()).collect(),
             moves: Vec::new(),
             events: Vec::new(),
             ops: Vec::new(),
             lanes_woken: Vec::new(),
+        }
+    }
+
+    /// Takes notice of a wider layout.
+    pub(super) fn widen(&mut self, layout: &Layout) {
+        for (lists, field) in self.lists.iter_mut().zip(&layout.lanes) {
+            lists.widen(layout.kernel.bits(), field.bits());
         }
     }
 
@@ -213,9 +201,9 @@ impl<'p> Relation<'p> {
     /// About how many bytes it takes.
     pub(super) fn bytes(&self) -> usize {
         let kernels = self.kernels.bytes();
-        let lists: usize = self.lists.iter().map(Map::len).sum();
+        let lists: usize = self.lists.iter().map(Lists::bytes).sum();
         let moves = self.moves.len() * (size_of::<Move>() + size_of::<Event>());
-        kernels + lists * size_of::<(u64, List)>() * 2 + moves + self.ops.len() * size_of::<Op>()
+        kernels + lists + moves + self.ops.len() * size_of::<Op>()
     }
 
     /// Numbers the parts of a state.
@@ -292,184 +280,4 @@ impl<'p> Relation<'p> {
         let from = group.iter().map(Permutation::inverse);
         self.values.outcomes(seen).zip(from).collect()
     }
-
-    /// Gives every transition of the state to `visit`, with the state that it leads to or with
-    /// the bug check that it runs into, in the order of [`crate::program::enabled`].
-    ///
-    /// What is not known is appended to `misses`; then not every transition has been given.
-    pub(super) fn expand<const W: usize>(
-        &self,
-        layout: &Layout,
-        state: &Words<W>,
-        misses: &mut Vec<Miss>,
-        mut visit: impl FnMut(Reached<W>),
-    ) -> Kind {
-        let known = misses.len();
-        let kernel = layout.kernel.get(state);
-        let mut lists = [const { None }; LANES];
-        let (mut parked, mut at_barrier, mut moves) = (true, true, 0);
-        for (lane, field) in layout.lanes.iter().enumerate() {
-            let place = field.get(state);
-            let Some(&list) = self.lists[lane].get(&key(kernel, place)) else {
-                misses.push(Miss::Moves {
-                    lane,
-                    kernel,
-                    place,
-                });
-                continue;
-            };
-            parked &= list.parked;
-            at_barrier &= list.at_barrier;
-            moves += list.len;
-            lists[lane] = Some(list);
-        }
-        if misses.len() > known {
-            return Kind::Incomplete;
-        }
-        let enough = self.enough(layout, state, &lists, misses);
-        for (lane, list) in lists.iter().enumerate() {
-            let Some(list) = list else { break };
-            if enough.is_some_and(|enough| enough != lane) {
-                continue;
-            }
-            for number in list.first..list.first + list.len {
-                let next = self.take(layout, state, lane, number, misses);
-                if let Some(next) = next {
-                    visit(self.reached(layout, Taken(number), next, misses));
-                }
-            }
-        }
-        if at_barrier && let Some(next) = self.barrier(layout, state, misses) {
-            visit(self.reached(layout, Taken::BARRIER, Ok(next), misses));
-        }
-        if misses.len() > known {
-            Kind::Incomplete
-        } else if parked {
-            Kind::Final
-        } else if moves == 0 && !at_barrier {
-            Kind::Deadlock
-        } else {
-            Kind::Inner
-        }
-    }
-
-    /// The first lane whose events are enough.
-    fn enough<const W: usize>(
-        &self,
-        layout: &Layout,
-        state: &Words<W>,
-        lists: &[Option<List>; LANES],
-        misses: &mut Vec<Miss>,
-    ) -> Option<usize> {
-        self.ample.as_ref()?;
-        let lanes = 0..layout.lanes.len();
-        let mut candidates = lanes
-            .clone()
-            .filter_map(|lane| Some((lane, lists[lane]?.own?)));
-        let enough = candidates.find(|&(lane, own)| {
-            let mut others = lanes.clone().filter(|&other| other != lane);
-            others.all(|other| {
-                let place = layout.lanes[other].get(state);
-                match self.conflicts.get(&(own, other, place)) {
-                    Some(conflict) => !conflict,
-                    None => {
-                        misses.push(Miss::Conflict { own, other, place });
-                        false
-                    }
-                }
-            })
-        });
-        enough.map(|(lane, _)| lane)
-    }
-
-    /// `None` when something is missing.
-    fn take<const W: usize>(
-        &self,
-        layout: &Layout,
-        state: &Words<W>,
-        lane: usize,
-        number: u32,
-        misses: &mut Vec<Miss>,
-    ) -> Option<Result<Words<W>, Id>> {
-        let taken = &self.moves[number as usize];
-        if let Some(bug_check) = taken.bug_check {
-            return Some(Err(bug_check));
-        }
-        let mut next = *state;
-        layout.kernel.set(&mut next, taken.kernel);
-        layout.lanes[lane].set(&mut next, taken.place);
-        let known = misses.len();
-        self.operate(layout, taken.ops, &mut next, misses);
-        for &lane in taken.woken.of(&self.lanes_woken) {
-            self.arrive(
-                layout,
-                lane,
-                &self.woken[lane],
-                &mut next,
-                misses,
-                |place| Miss::Woken { lane, place },
-            );
-        }
-        (misses.len() == known).then_some(Ok(next))
-    }
-
-    fn barrier<const W: usize>(
-        &self,
-        layout: &Layout,
-        state: &Words<W>,
-        misses: &mut Vec<Miss>,
-    ) -> Option<Words<W>> {
-        let (mut next, known) = (*state, misses.len());
-        for lane in 0..layout.lanes.len() {
-            self.arrive(
-                layout,
-                lane,
-                &self.passed[lane],
-                &mut next,
-                misses,
-                |place| Miss::Passed { lane, place },
-            );
-        }
-        (misses.len() == known).then_some(next)
-    }
-
-    /// Moves the lane to where `arrivals` says that it goes from where it is.
-    fn arrive<const W: usize>(
-        &self,
-        layout: &Layout,
-        lane: usize,
-        arrivals: &Map<Id, Arrival>,
-        state: &mut Words<W>,
-        misses: &mut Vec<Miss>,
-        miss: impl FnOnce(Id) -> Miss,
-    ) {
-        let field = layout.lanes[lane];
-        let place = field.get(state);
-        match arrivals.get(&place) {
-            Some(arrival) => {
-                field.set(state, arrival.place);
-                self.operate(layout, arrival.ops, state, misses);
-            }
-            None => misses.push(miss(place)),
-        }
-    }
-
-    fn operate<const W: usize>(
-        &self,
-        layout: &Layout,
-        ops: Range,
-        state: &mut Words<W>,
-        misses: &mut Vec<Miss>,
-    ) {
-        for &op in ops.of(&self.ops) {
-            if let Some((sum, value)) = self.values.operate(layout, op, state) {
-                misses.push(Miss::Sum { sum, value });
-            }
-        }
-    }
-}
-
-/// The key of a machine and a place.
-fn key(kernel: Id, place: Id) -> u64 {
-    u64::from(kernel) << 32 | u64::from(place)
 }

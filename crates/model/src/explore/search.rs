@@ -10,7 +10,8 @@ use apclab_protocol::program::Program;
 use super::fork::fork;
 use super::intern::{Id, Map};
 use super::layout::{Layout, MOST_WORDS, Words};
-use super::relation::{Kind, Miss, Reached, Relation, Taken};
+use super::reduce::symmetry::Permutation;
+use super::relation::{Kind, Miss, Relation, Taken, Visit};
 use super::table::{SHARDS, Shard, hash, shard_of};
 use super::{LimitReached, Options, Progress};
 use crate::program::State;
@@ -63,6 +64,8 @@ struct Narrow;
 
 /// What a thread has found in its part of a block.
 struct Part {
+    /// Of the state that is expanded.
+    index: usize,
     /// By table.
     next: Vec<Vec<u64>>,
     misses: Vec<Miss>,
@@ -70,6 +73,23 @@ struct Part {
     finals: Vec<usize>,
     deadlocks: Vec<usize>,
     bug_checks: Vec<(Id, usize, Taken)>,
+}
+
+impl<const W: usize> Visit<W> for Part {
+    #[inline]
+    fn state(&mut self, _: Taken, next: &Words<W>, _: Permutation) {
+        self.transitions += 1;
+        self.next[shard_of(hash(next))].extend_from_slice(next);
+    }
+
+    fn bug_check(&mut self, taken: Taken, bug_check: Id) {
+        self.transitions += 1;
+        self.bug_checks.push((bug_check, self.index, taken));
+    }
+
+    fn miss(&mut self, miss: Miss) {
+        self.misses.push(miss);
+    }
 }
 
 impl<'a, 'p> Search<'a, 'p> {
@@ -104,6 +124,7 @@ impl<'a, 'p> Search<'a, 'p> {
             bug_checks: Map::default(),
             enough_bug_checks: None,
         };
+        search.relation.widen(&search.layout);
         search.fill_tables();
         search
     }
@@ -186,6 +207,7 @@ impl<'a, 'p> Search<'a, 'p> {
         range: std::ops::Range<usize>,
     ) -> Part {
         let mut part = Part {
+            index: 0,
             next: vec![Vec::new(); SHARDS],
             misses: Vec::new(),
             transitions: 0,
@@ -194,25 +216,9 @@ impl<'a, 'p> Search<'a, 'p> {
             bug_checks: Vec::new(),
         };
         for index in range {
-            let Part {
-                next,
-                misses,
-                transitions,
-                bug_checks,
-                ..
-            } = &mut part;
-            let visit = |reached: Reached<W>| {
-                *transitions += 1;
-                match reached.next {
-                    Ok(state) => next[shard_of(hash(&state))].extend_from_slice(&state),
-                    Err(bug_check) => bug_checks.push((bug_check, index, reached.taken)),
-                }
-            };
-            match self
-                .relation
-                .expand(&self.layout, &level[index], misses, visit)
-            {
-                Kind::Inner | Kind::Incomplete => {}
+            part.index = index;
+            match self.relation.expand(&self.layout, &level[index], &mut part) {
+                Kind::Inner => {}
                 Kind::Final => part.finals.push(index),
                 Kind::Deadlock => part.deadlocks.push(index),
             }
@@ -354,6 +360,7 @@ impl<'a, 'p> Search<'a, 'p> {
             }
         });
         self.layout = wider;
+        self.relation.widen(&self.layout);
         self.fill_tables();
     }
 

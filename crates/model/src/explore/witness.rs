@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::fork::fork;
-use super::intern::Map;
+use super::intern::{Id, Map};
 use super::layout::Words;
 use super::reduce::symmetry::Permutation;
-use super::relation::{Reached, Taken};
+use super::relation::{Miss, Taken, Visit};
 use super::search::{At, Search};
 use crate::kernel::BugCheck;
 use crate::program::{Event, State, apply, enabled};
@@ -23,6 +23,33 @@ struct From {
     index: usize,
     taken: Taken,
     permutation: Permutation,
+}
+
+/// Looks for transitions to states that are wanted.
+struct Look<'a, const W: usize> {
+    wanted: &'a Map<Words<W>, usize>,
+    /// Of the state that is expanded.
+    index: usize,
+    found: Vec<(Words<W>, usize, From)>,
+}
+
+impl<const W: usize> Visit<W> for Look<'_, W> {
+    fn state(&mut self, taken: Taken, next: &Words<W>, permutation: Permutation) {
+        if let Some(&to) = self.wanted.get(next) {
+            let from = From {
+                index: self.index,
+                taken,
+                permutation,
+            };
+            self.found.push((*next, to, from));
+        }
+    }
+
+    fn bug_check(&mut self, _: Taken, _: Id) {}
+
+    fn miss(&mut self, miss: Miss) {
+        unreachable!("the search has learnt {miss:?}")
+    }
 }
 
 /// The ways back from states.
@@ -146,29 +173,17 @@ impl Search<'_, '_> {
             }
             let parts = (0..threads).map(|part| block + part * BLOCK);
             let looked = fork(parts.collect(), |first| {
-                let mut found = Vec::new();
+                let mut look = Look {
+                    wanted: &wanted,
+                    index: 0,
+                    found: Vec::new(),
+                };
                 for index in first.min(states.len())..(first + BLOCK).min(states.len()) {
-                    let state = &states[index];
-                    let mut misses = Vec::new();
-                    self.relation.expand(
-                        &self.layout,
-                        state,
-                        &mut misses,
-                        |reached: Reached<W>| {
-                            if let Ok(next) = reached.next
-                                && let Some(&to) = wanted.get(&next)
-                            {
-                                let from = From {
-                                    index,
-                                    taken: reached.taken,
-                                    permutation: reached.permutation,
-                                };
-                                found.push((next, to, from));
-                            }
-                        },
-                    );
+                    look.index = index;
+                    self.relation
+                        .expand(&self.layout, &states[index], &mut look);
                 }
-                found
+                look.found
             });
             for (state, to, from) in looked.into_iter().flatten() {
                 if wanted.remove(&state).is_some() {

@@ -109,13 +109,12 @@ impl Relation<'_> {
         let moves: Vec<_> = moves.collect();
         let range = Range::append(&mut self.moves, moves);
         let list = List {
-            first: range.first,
-            len: range.len,
+            moves: range,
             at_barrier: evaluated.at_barrier,
             parked: evaluated.parked,
             own,
         };
-        self.lists[lane].insert(key(kernel, place), list);
+        self.lists[lane].insert(kernel, place, list);
     }
 
     /// Finds and remembers anything else that is missing.

@@ -5,37 +5,45 @@ use std::cmp::Ordering;
 use super::*;
 
 impl Relation<'_> {
-    /// The transition to a state, or to the one that stands for it: with its identical lanes sorted.
+    /// Sorts the identical lanes of the state, which then stands for all that differ only in their
+    /// numbers, and gives how they have changed places.
     ///
     /// Lanes that compare equal may still differ in how they stand to others. Then two states stand
     /// for what one could, which costs time and changes nothing that is found.
-    pub(super) fn reached<const W: usize>(
+    #[inline]
+    pub(super) fn sort<const W: usize>(
         &self,
         layout: &Layout,
-        taken: Taken,
-        mut next: Result<Words<W>, Id>,
-        misses: &mut Vec<Miss>,
-    ) -> Reached<W> {
+        state: &mut Words<W>,
+        visit: &mut impl Visit<W>,
+    ) -> Permutation {
+        match &self.symmetry {
+            Some(symmetry) => self.sort_lanes(layout, symmetry, state, visit),
+            None => Permutation::IDENTITY,
+        }
+    }
+
+    fn sort_lanes<const W: usize>(
+        &self,
+        layout: &Layout,
+        symmetry: &Symmetry,
+        state: &mut Words<W>,
+        visit: &mut impl Visit<W>,
+    ) -> Permutation {
         let mut permutation = Permutation::IDENTITY;
-        if let (Some(symmetry), Ok(state)) = (&self.symmetry, &mut next) {
-            for class in &symmetry.classes {
-                let mut sorted = [0; LANES];
-                let sorted = &mut sorted[..class.len()];
-                sorted.copy_from_slice(class);
-                sorted.sort_by(|&one, &other| self.compare(layout, state, one, other));
-                for (&from, &to) in sorted.iter().zip(class) {
-                    permutation.set(from, to);
-                }
-            }
-            if permutation != Permutation::IDENTITY {
-                self.permute(layout, state, permutation, misses);
+        for class in &symmetry.classes {
+            let mut sorted = [0; LANES];
+            let sorted = &mut sorted[..class.len()];
+            sorted.copy_from_slice(class);
+            sorted.sort_by(|&one, &other| self.compare(layout, state, one, other));
+            for (&from, &to) in sorted.iter().zip(class) {
+                permutation.set(from, to);
             }
         }
-        Reached {
-            taken,
-            next,
-            permutation,
+        if permutation != Permutation::IDENTITY {
+            self.permute(layout, state, permutation, visit);
         }
+        permutation
     }
 
     fn compare<const W: usize>(
@@ -63,13 +71,13 @@ impl Relation<'_> {
         layout: &Layout,
         state: &mut Words<W>,
         permutation: Permutation,
-        misses: &mut Vec<Miss>,
+        visit: &mut impl Visit<W>,
     ) {
         let old = *state;
         let kernel = layout.kernel.get(&old);
         match self.permuted.get(&(kernel, permutation)) {
             Some(&permuted) => layout.kernel.set(state, permuted),
-            None => misses.push(Miss::Permuted {
+            None => visit.miss(Miss::Permuted {
                 kernel,
                 permutation,
             }),

@@ -196,6 +196,7 @@ impl Values {
     }
 
     /// Gives the sum that is missing, if one is.
+    #[inline]
     pub(super) fn operate<const W: usize>(
         &self,
         layout: &Layout,
