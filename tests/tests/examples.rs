@@ -74,17 +74,32 @@ fn requests_of_many_threads_lose_nothing() {
     stop(host);
 }
 
-/// How many exercises are to pass. The next two stop the system.
-const EXERCISES: u32 = 17;
+/// How many exercises are to pass. The last of them makes a mistake; the next two stop the system.
+const EXERCISES: u32 = 18;
 
 /// Every form of every guard on the kernel's side, where a rule that it breaks is a bug check.
 #[test]
 fn every_guard_does_on_the_kernel_what_it_does_on_the_model() {
     let host = machine("apclab-exercise.sys");
     let file = host.open().unwrap();
+    let reports = || {
+        let log = host.log().into_iter();
+        log.filter(|line| line.starts_with("apclab-guards: "))
+            .collect::<Vec<_>>()
+    };
     for number in 0..EXERCISES {
+        assert_eq!(reports(), [""; 0], "before exercise {number}");
         let completion = file.ioctl(ADD, &number.to_le_bytes(), &mut []).unwrap();
         assert_eq!(completion.status, 0, "exercise {number}");
+    }
+    // The places that made the mistake, of which nothing else would tell.
+    let told = reports();
+    assert_eq!(told.len(), 2, "{told:?}");
+    for (line, what) in told.iter().zip(["under a lock", "the region was left"]) {
+        assert!(
+            line.contains(what) && line.contains("unscoped.rs:"),
+            "{line}"
+        );
     }
     let beyond = file.ioctl(ADD, &u32::MAX.to_le_bytes(), &mut []).unwrap();
     assert!(beyond.status < 0, "there is no such exercise");

@@ -8,15 +8,18 @@ mod cross;
 mod driver;
 mod header;
 mod image;
-#[cfg(test)]
 mod inf;
 mod mutants;
+mod package;
 mod reproducible;
 mod run;
+mod scripts;
 mod setup;
 mod test;
 mod tree;
 mod vendor;
+mod windows;
+mod wine;
 mod workspace;
 
 use std::process::ExitCode;
@@ -41,6 +44,8 @@ enum Task {
     Driver(driver::Options),
     /// Write include/apclab.h from the protocol
     Header(header::Options),
+    /// Make target/package/apclab-<version>-x64.zip for a Windows test machine
+    Package(package::Options),
     /// Build everything; run the litmus tests and measure the matrix through the driver in the host
     Run(run::Options),
     /// Build and test everything
@@ -56,6 +61,7 @@ fn main() -> ExitCode {
         Task::Setup(options) => setup::run(options),
         Task::Driver(options) => driver::run(options),
         Task::Header(options) => header::run(options),
+        Task::Package(options) => package::run(options),
         Task::Run(options) => run::run(options),
         Task::Test(options) => test::run(&options),
         Task::Mutants(options) => mutants::run(&options),

@@ -11,9 +11,12 @@ use crate::cli::Cli;
 use crate::command;
 use crate::driver;
 use crate::header;
+use crate::package;
 use crate::reproducible;
 use crate::run::ITERATIONS;
+use crate::scripts;
 use crate::setup::{self, Toolchain, Tools};
+use crate::windows;
 use crate::workspace::Workspace;
 
 #[derive(Args, Clone, Debug)]
@@ -34,6 +37,8 @@ enum Stage {
     Driver,
     /// include/apclab.h is that of the protocol, and its example compiles
     Header,
+    /// The shell scripts
+    Scripts,
     /// Formatting
     Format,
     /// Lints of all packages but the driver
@@ -46,6 +51,10 @@ enum Stage {
     Document,
     /// Documentation of the driver
     DocumentDriver,
+    /// Lints, compile-fail cases and tests for Windows' user mode, under Wine
+    Windows,
+    /// The package for a Windows test machine: its files, its signatures, its INF in Wine
+    Package,
     /// The litmus tests on the model
     LitmusModel,
     /// The litmus tests on the driver in the host
@@ -144,6 +153,7 @@ impl Runner<'_> {
             Stage::Setup => {
                 let tools = setup::install(self.workspace, self.toolchain)?;
                 println!("the driver is built by {}", tools.rust);
+                setup::install_windows(self.workspace, self.toolchain)?;
                 setup::packaging::install()?;
                 setup::install_linters()
             }
@@ -153,6 +163,7 @@ impl Runner<'_> {
                 Ok(())
             }
             Stage::Header => header::check(self.workspace),
+            Stage::Scripts => scripts::check(self.workspace),
             Stage::Format => self.cargo(&["fmt", "--all", "--check"], &[]),
             Stage::Lint => self.cargo(
                 &[
@@ -172,6 +183,11 @@ impl Runner<'_> {
                 &[("RUSTDOCFLAGS", "--deny warnings")],
             ),
             Stage::DocumentDriver => driver::document(self.workspace, &self.tools()?),
+            Stage::Windows => {
+                let tools = setup::require_windows(self.workspace, self.toolchain)?;
+                windows::test(self.workspace, &tools)
+            }
+            Stage::Package => package::make(self.workspace, self.toolchain),
             Stage::LitmusModel => self.litmus("model", &[]),
             Stage::LitmusHost => self.litmus("host", &["--iterations", &ITERATIONS.to_string()]),
             Stage::Reproducible => reproducible::check(self.workspace, &self.tools()?),

@@ -53,6 +53,16 @@ impl Workspace {
         self.cross().join("vendor")
     }
 
+    /// Where cargo builds the programs for Windows' user mode.
+    pub(crate) fn windows(&self) -> PathBuf {
+        self.root.join("target/windows")
+    }
+
+    /// The private Windows installation that Wine makes.
+    pub(crate) fn wine_prefix(&self) -> PathBuf {
+        self.root.join("target/wine")
+    }
+
     /// The folder that `WDKContentRoot` names.
     pub(crate) fn wdk(&self) -> PathBuf {
         self.cross().join("wdk")

@@ -10,6 +10,7 @@ mod failure;
 mod histogram;
 mod info;
 mod input;
+mod log;
 mod matrix;
 mod out;
 mod report;

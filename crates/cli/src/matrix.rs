@@ -4,6 +4,7 @@ mod judge;
 mod measure;
 mod rows;
 
+use apclab_client::journal::TestId;
 use apclab_client::model::Mode;
 use apclab_client::{RunOptions, Target};
 use apclab_protocol::program::ApcKind;
@@ -13,6 +14,7 @@ use self::judge::Cell;
 use self::rows::{ROWS, Row};
 use crate::args::{Format, MatrixArgs};
 use crate::failure::{self, Failure};
+use crate::log::Log;
 use crate::out::Out;
 use crate::report::{Document, TargetReport};
 use crate::table::Table;
@@ -77,10 +79,15 @@ pub(crate) fn run(args: &MatrixArgs, out: &mut Out) -> Result<u8, Failure> {
     let mut target = target::open(&args.target, mode)?;
     let info = target.info()?;
     let options = args.limits.options();
-    let matrix: Vec<_> = ROWS
-        .iter()
-        .map(|row| RowReport::measure(target.as_mut(), row, &options))
-        .collect();
+    let mut log = Log::of_command(args.target.on, target.name())?;
+    let mut matrix = Vec::new();
+    for row in &ROWS {
+        let id = row_id(row);
+        log.begin(&id, &options)?;
+        matrix.push(RowReport::measure(target.as_mut(), row, &options));
+        log.end(&id, Some("measured"))?;
+    }
+    log.done()?;
     let ended = target.finish();
     let cells = matrix.iter().flat_map(RowReport::cells);
     let differing_cells = cells.filter(|cell| cell.differs).count();
@@ -105,6 +112,14 @@ pub(crate) fn run(args: &MatrixArgs, out: &mut Out) -> Result<u8, Failure> {
         }
     }
     Ok(code)
+}
+
+/// A row, as a journal names it.
+fn row_id(row: &Row) -> TestId {
+    TestId {
+        file: "matrix".to_owned(),
+        test: row.context.to_owned(),
+    }
 }
 
 fn text(name: &str, matrix: &[RowReport], differing: usize, out: &mut Out) {

@@ -7,6 +7,12 @@ use serde::Serialize;
 
 use crate::verdict::Verdict;
 
+/// Whether the console understands the sequences for colours: on Windows, it has to be told that they
+/// come, and old ones do not know them. Everywhere else terminals do.
+fn console_has_colours() -> bool {
+    anstyle_query::windows::enable_ansi_colors() != Some(false)
+}
+
 /// Writes to the standard output. A reader who has gone (`apclab run | head`) is no error: what is
 /// left is not written, and the exit code still says how the tests ended.
 pub(crate) struct Out {
@@ -24,7 +30,7 @@ impl Out {
             stream: BufWriter::new(stdout),
             error: None,
             terminal,
-            colour: terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            colour: terminal && !anstyle_query::no_color() && console_has_colours(),
         }
     }
 

@@ -3,7 +3,6 @@
 mod faults;
 mod html;
 mod junit;
-mod log;
 mod progress;
 mod text;
 
@@ -16,12 +15,11 @@ use apclab_protocol::message::Context;
 use crate::args::{On, RunArgs, RunFormat, Schedule};
 use crate::failure::{self, Failure};
 use crate::input::{self, Input};
+use crate::log::{self, Log, Turn};
 use crate::out::Out;
 use crate::report::{Document, RunBody, TargetReport, TestReport};
 use crate::target;
 use crate::verdict::{Judgement, Verdict, judge};
-
-use self::log::{Log, Turn};
 
 /// A test, what came of it and what to think of that.
 pub(crate) struct Record<'a> {
@@ -65,12 +63,13 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
         trace_iteration: (args.format == RunFormat::Html).then_some(1),
         ..args.limits.options()
     };
-    let mut log = Log::open(args, target.name())?;
+    let mut log = Log::of_run(args, target.name())?;
     let bar = progress::bar(inputs.len());
     let mut records = Vec::new();
     for input in &inputs {
         bar.set_message(input.test.name.clone());
-        let record = match log.turn(input) {
+        let id = log::id(input);
+        let record = match log.turn(&id) {
             Turn::Ended => {
                 bar.inc(1);
                 continue;
@@ -82,9 +81,12 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
                 judgement: Judgement::no_answer(why),
             },
             Turn::Now => {
-                log.begin(input, &options)?;
+                log.begin(&id, &options)?;
                 let record = run_one(target.as_mut(), input, &options);
-                log.end(input, record.as_ref().ok())?;
+                let verdict = record
+                    .as_ref()
+                    .map(|record| record.judgement.verdict.name());
+                log.end(&id, verdict.ok())?;
                 record?
             }
         };
@@ -99,9 +101,11 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
     }
     bar.finish_and_clear();
     log.done()?;
+    let before = log.before(|id| inputs.iter().any(|input| log::id(input) == *id));
+    let failed_before = before.as_deref().is_some_and(log::has_failures);
     let error = target.finish().err().map(|error| error.to_string());
     let failed = |record: &Record<'_>| record.judgement.verdict == Verdict::Failed;
-    let code = if error.is_none() && !records.iter().any(failed) && !log.has_failures() {
+    let code = if error.is_none() && !records.iter().any(failed) && !failed_before {
         failure::OK
     } else {
         failure::FAILED
@@ -110,7 +114,7 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
     match args.format {
         RunFormat::Text => {
             text::summary(&records, out);
-            for line in log.lines() {
+            for line in before.as_deref().map(log::lines).unwrap_or_default() {
                 out.line(&line);
             }
             text::total(&records, name, error.as_deref(), out);
@@ -119,7 +123,7 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
             let tests = records.iter().map(TestReport::of).collect();
             let report = TargetReport::of(name, &info);
             let body = RunBody {
-                ended_before: log.ended(),
+                ended_before: before,
                 tests,
             };
             out.json(&Document::new("run", report, code, error, body));

@@ -16,6 +16,7 @@ use self::timeline::Timeline;
 use crate::args::{Format, On, TraceArgs};
 use crate::failure::{self, Failure};
 use crate::input::{self, Input};
+use crate::log::{self, Log};
 use crate::out::Out;
 use crate::report::{Document as Report, TargetReport, TraceBody};
 use crate::{describe, histogram, target};
@@ -42,7 +43,12 @@ pub(crate) fn run(args: &TraceArgs, out: &mut Out) -> Result<u8, Failure> {
         ..RunOptions::default()
     };
     let info = target.info()?;
+    let mut log = Log::of_command(args.target.on, target.name())?;
+    let id = log::id(&input);
+    log.begin(&id, &options)?;
     let outcome = target.run(&input.test.program, &options);
+    log.end(&id, outcome.as_ref().ok().map(|_| "traced"))?;
+    log.done()?;
     let ended = target.finish();
     let result = match outcome? {
         RunOutcome::Ran(result) => result,

@@ -123,6 +123,19 @@ fn a_test_that_failed_before_the_restart_fails_the_resumed_run() {
 }
 
 #[test]
+fn a_test_that_is_not_there_any_more_is_named_all_the_same() {
+    let folder = folder("gone");
+    folder.apclab(&RUN).exits(1);
+    cut(&folder, "begin", "c");
+    fs::remove_file(folder.0.join("litmus/c.litmus")).expect("a file");
+    folder
+        .apclab(&RESUME)
+        .exits(1)
+        .says("resumed: 3 tests had ended before, 2 of them FAILED\nb had FAILED: ")
+        .says("\nc had stopped the run: ");
+}
+
+#[test]
 fn a_machine_that_was_started_anew_is_told() {
     let folder = folder("restarted");
     folder.apclab(&RUN).exits(1);

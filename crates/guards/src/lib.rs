@@ -5,14 +5,15 @@
 //! - [`CriticalRegion`] and [`GuardedRegion`] are held regions: left exactly once, by the thread
 //!   that entered them, innermost first where they are lexically nested. [`critical`] and
 //!   [`guarded`] are the forms to prefer: a closure cannot forget its region, a guard can
-//!   (`core::mem::forget` is safe).
+//!   (`core::mem::forget` is safe). [`Regions`] has both as methods of a token.
 //! - [`RegionStack`] holds any number of nested regions in storage of the caller's, for code that
 //!   learns only at run time how deep it nests.
 //! - [`FastMutex`], [`GuardedMutex`], [`KMutex`] and [`ReentrantKMutex`] hold data that a closure gets
 //!   while it holds the mutex. They live in [`Nonpaged`] memory that they never leave.
 //! - [`Resource`], [`ReentrantResource`] and [`PushLock`] hold data that one thread writes or several
 //!   read. They ask for a proof that normal kernel APCs are disabled, or bring a region along.
-//! - [`NormalApcsDisabled`] is the proof that executive resources ask for.
+//! - [`NormalApcsDisabled`] is the proof that executive resources ask for; [`AnyProof`] is one whose kind
+//!   does not matter.
 //!
 //! ```
 //! use apclab_guards::{Passive, apcs_disabled, critical};
@@ -38,6 +39,7 @@ pub mod debug;
 mod debug;
 mod irql;
 mod kmutex;
+mod methods;
 mod mutex;
 mod predicates;
 mod proof;
@@ -57,6 +59,7 @@ pub use backend::{
 pub use backend::find_push_locks;
 pub use irql::{ApcLevel, AtMostApcLevel, Passive};
 pub use kmutex::{HoldsKMutex, KMutex, NotAcquired, ReentrantKMutex};
+pub use methods::Regions;
 pub use mutex::{ByGuardedRegion, Fast, FastMutex, GuardedMutex, Mutex, MutexKind};
 pub use predicates::{all_apcs_disabled, apcs_disabled, current_irql};
 pub use proof::{AnyProof, NormalApcsDisabled};

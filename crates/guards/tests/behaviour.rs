@@ -99,6 +99,7 @@ proptest! {
                     1 => RegionKind::Guarded,
                     _ => {
                         prop_assert_eq!(stack.leave(), expected.pop());
+                        prop_assert_eq!(stack.proof().is_some(), !expected.is_empty());
                         continue;
                     }
                 };
@@ -111,6 +112,8 @@ proptest! {
                 prop_assert_eq!((usize::try_from(-kernel).unwrap(), usize::try_from(-special).unwrap()), open);
                 prop_assert_eq!(stack.depth(), expected.len());
                 prop_assert_eq!(stack.innermost(), expected.last().copied());
+                prop_assert_eq!(stack.proof().is_some(), !expected.is_empty());
+                prop_assert_eq!(stack.parts().0.is_some(), !expected.is_empty());
                 if index == raise_at {
                     let spare = stack.spare();
                     irql.raise_to_apc_level(|irql| {

@@ -200,6 +200,29 @@ fn a_combined_release_that_leaves_a_lock_behind_is_reported() {
 }
 
 #[test]
+fn a_combined_guard_that_leaves_a_lock_behind_is_reported() {
+    let irql = passive();
+    let (one, two) = (
+        Resource::try_new(()).unwrap(),
+        PushLock::try_new(()).unwrap(),
+    );
+    let line = line!() + 1;
+    let mut guard = one.enter_shared(&irql).unwrap();
+    forget(two.shared(&irql, guard.parts().1));
+    drop(guard);
+    let reported = mistakes();
+    assert!(
+        matches!(
+            reported[..],
+            [Mistake::LeftUnderALock { lock: LockKind::PushLock, acquired, entered: Some(entered) }]
+                if (entered.line(), acquired.line()) == (line, line + 1)
+        ),
+        "{reported:?}"
+    );
+    forget(two);
+}
+
+#[test]
 fn an_acquire_with_apcs_enabled_is_reported_before_the_kernel_stops() {
     let irql = passive();
     let resource = ReentrantResource::try_new(()).unwrap();

@@ -214,7 +214,10 @@ fn push_locks_overlap_in_every_order() {
             unsafe { two.release_unscoped(PushLockMode::Shared, irql) };
             drop(region);
         };
-        threads(&[&main, &main]);
+        let other = |irql: &mut Passive| {
+            one.with_exclusive(irql, |(), _, _| sum.store(sum.load(Relaxed) + 1, Relaxed));
+        };
+        threads(&[&main, &other]);
         assert_eq!(sum.load(Relaxed), 2);
     });
     assert!(orders > 10, "{orders} orders");

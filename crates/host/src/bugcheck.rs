@@ -26,6 +26,12 @@ pub(crate) const SPIN_LOCK_ALREADY_OWNED: u32 = 0xF;
 pub(crate) const SPIN_LOCK_NOT_OWNED: u32 = 0x10;
 /// More references were given back than taken.
 pub(crate) const REFERENCE_BY_POINTER: u32 = 0x18;
+/// A thread gave back a resource that it did not own.
+const RESOURCE_NOT_OWNED: u32 = 0xE3;
+/// An owner pointer without its two low bits set.
+const RESOURCE_OWNER_POINTER_INVALID: u32 = 0x132;
+/// A lock was released by a thread that did not own it.
+const KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE: u32 = 0x162;
 /// Not a code of Windows: the host itself failed while it served the driver.
 pub(crate) const HOST_FAILURE: u32 = 0xDEAD_0057;
 
@@ -60,4 +66,20 @@ pub(crate) fn irql_at_most(irql: u8, limit: u8, routine: &str) -> Result<(), Bug
     }
     let reason = format!("{routine} was called at IRQL {irql}; its page allows at most {limit}");
     Err(verifier(0, u64::from(irql), reason))
+}
+
+/// A bug check of the rules on locks, with the addresses that the pages of 0xC4, 0x132, 0x162 and
+/// 0xE3 name as parameters: the rules know none. `thread` is the thread object's.
+pub(crate) fn of_lock(mut check: BugCheck, lock: u64, thread: u64) -> BugCheck {
+    let [kind, second, third, fourth] = &mut check.parameters;
+    match (check.code, *kind) {
+        (DRIVER_VERIFIER_DETECTED_VIOLATION, 0x33 | 0x34) => *third = lock,
+        (DRIVER_VERIFIER_DETECTED_VIOLATION, 0x37 | 0x38 | 0xEA | 0xEB) => *fourth = lock,
+        (DRIVER_VERIFIER_DETECTED_VIOLATION, 0xD0) => *second = lock,
+        (RESOURCE_OWNER_POINTER_INVALID, _) => (*kind, *third) = (lock, thread),
+        (KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE, _) => (*kind, *second) = (thread, lock),
+        (RESOURCE_NOT_OWNED, _) => (*kind, *second) = (lock, thread),
+        _ => {}
+    }
+    check
 }

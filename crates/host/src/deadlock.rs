@@ -173,9 +173,10 @@ impl State {
     /// A thread without a request may get another one.
     fn source(&self, id: ThreadId) -> Source {
         let busy = |shared: &std::sync::Arc<Shared>| !shared.idle.load(Ordering::SeqCst);
-        match self.threads.get(&id).is_some_and(busy) {
-            true => Source::Thread(id),
-            false => Source::Anything,
+        if self.threads.get(&id).is_some_and(busy) {
+            Source::Thread(id)
+        } else {
+            Source::Anything
         }
     }
 

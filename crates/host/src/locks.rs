@@ -207,9 +207,20 @@ impl State {
     pub(crate) fn initialize_resource(&mut self, address: u64) -> Result<(), BugCheck> {
         if !address.is_multiple_of(8) {
             let reason = format!("the ERESOURCE at {address:#x} is not aligned");
-            return Err(bugcheck::verifier(0x3D, address, reason));
+            // Its address is the fourth parameter on the page.
+            let check = bugcheck::verifier(0x3D, 0, reason);
+            return Err(BugCheck {
+                parameters: [0x3D, 0, 0, address],
+                ..check
+            });
         }
         self.nonpaged(address, RESOURCE_SIZE, "ERESOURCE")?;
+        if self.locks.resources.contains_key(&address) {
+            let reason = format!(
+                "the ERESOURCE at {address:#x} was initialised again before it was deleted"
+            );
+            return Err(bugcheck::verifier(0xD0, address, reason));
+        }
         self.forget_all(
             &(address..address + RESOURCE_SIZE),
             "initialised as an ERESOURCE",
@@ -302,7 +313,9 @@ impl State {
             Some((address, _)) => {
                 let reason =
                     format!("the ERESOURCE at {address:#x} was {how} before it was deleted");
-                Err(bugcheck::verifier(0xD2, *address, reason))
+                let mut check = bugcheck::verifier(0xD2, *address, reason);
+                (check.parameters[2], check.parameters[3]) = (range.start, range.end - range.start);
+                Err(check)
             }
             None => Ok(()),
         }

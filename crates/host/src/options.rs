@@ -8,6 +8,10 @@ use apclab_model::kernel::{Baseline, Profile};
 use crate::Schedule;
 
 /// The configuration of one simulated machine.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, with a name"
+)]
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The driver's image file, a kernel-mode PE32+ for x64.

@@ -8,9 +8,10 @@ use std::cell::{Cell, UnsafeCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use apclab_model::kernel::ThreadId;
+use apclab_model::kernel::{BugCheck, ThreadId};
 use parking_lot::{Condvar, MutexGuard};
 
+use crate::bugcheck;
 use crate::dispatch::{Arguments, Export, Fault};
 use crate::faults::{self, Trap};
 use crate::machine::{Machine, State};
@@ -205,6 +206,11 @@ impl Thread {
             self.machine
                 .bug_check(&mut self.lock(), check, Some(&self.shared));
         }
+    }
+
+    /// What went wrong with the lock at `address`, which this thread did.
+    pub(crate) fn of_lock(&self, check: BugCheck, address: u64) -> BugCheck {
+        bugcheck::of_lock(check, address, self.shared.object)
     }
 
     /// Whether the driver's outermost routine called the export that runs now.

@@ -28,6 +28,8 @@ const EXERCISES: &[Exercise] = &[
     unscoped::proofs,
     unscoped::unscoped,
     unscoped::hand_over,
+    // The next one makes a mistake that is reported.
+    unscoped::mistake,
     // The next ones stop the system.
     locks::drop_while_owned,
     locks::drop_above_apc_level,

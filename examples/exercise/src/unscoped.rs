@@ -91,3 +91,22 @@ pub(crate) fn hand_over(irql: &mut Passive) -> Option<()> {
     beside(irql, &release, |_| Some(()))?;
     holds(resource.enter(EnterMode::Exclusive, irql).is_ok())
 }
+
+/// A mistake, which the feature `debug` tells the kernel's debugger: a region is left under a resource.
+pub(crate) fn mistake(irql: &mut Passive) -> Option<()> {
+    let resource = ReentrantResource::try_new(()).ok()?;
+    let main = |irql: &mut Passive| {
+        // SAFETY: released below; that it is outside the region for a moment is the mistake, which a
+        // thread that nobody suspends survives.
+        unsafe { resource.enter_acquire_unscoped(EnterMode::Shared, irql) };
+        // SAFETY: the combined call's region.
+        drop(unsafe { CriticalRegion::assume_entered() });
+        let region = CriticalRegion::enter(irql);
+        // SAFETY: acquired above.
+        unsafe { resource.release_unscoped(irql) };
+        drop(region);
+        Some(())
+    };
+    // On a thread of its own: the framework is inside a region when it calls a driver.
+    beside(irql, &main, |_| Some(()))
+}

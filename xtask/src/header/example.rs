@@ -57,7 +57,7 @@ const WARNINGS: &[&str] = &[
 ];
 
 fn compile(source: &Path, object: &Path, language: &[&str]) -> Result<()> {
-    let mut compiler = Command::new(setup::packaging::require()?.mingw_gcc);
+    let mut compiler = Command::new(setup::packaging::require()?.gcc);
     compiler
         .args(language)
         .args(WARNINGS)

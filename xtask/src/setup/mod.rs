@@ -7,6 +7,7 @@ mod apt;
 pub(crate) mod packaging;
 mod rust;
 mod tools;
+mod windows;
 
 use std::process::{Command, ExitCode};
 
@@ -17,14 +18,15 @@ use crate::command;
 use crate::workspace::Workspace;
 
 pub(crate) use tools::Tools;
+pub(crate) use windows::WindowsTools;
 
 /// What the driver is compiled for.
 pub(crate) const TARGET: &str = "x86_64-pc-windows-msvc";
 
-/// Which Rust compiler builds the driver.
+/// Which Rust compiler builds the driver, and the programs for Windows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Toolchain {
-    /// The user's own if it has the Windows target, or rustup can add it, else Debian's.
+    /// The user's own if it has what is needed for Windows, or rustup can add it, else Debian's.
     #[default]
     Auto,
     /// The user's own.
@@ -36,7 +38,7 @@ pub(crate) enum Toolchain {
 #[derive(Args, Clone, Copy, Debug, Default)]
 #[group(skip)]
 pub(crate) struct Options {
-    /// Which Rust compiler builds the driver.
+    /// Which Rust compiler builds the driver, and the programs for Windows.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) toolchain: Toolchain,
 }
@@ -53,9 +55,11 @@ struct Missing {
 pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let workspace = Workspace::current()?;
     let tools = install(&workspace, options.toolchain)?;
+    let windows = install_windows(&workspace, options.toolchain)?;
     packaging::install()?;
     install_linters()?;
     println!("setup: all is there; the driver is built by {}", tools.rust);
+    println!("setup: programs for Windows are built by {}", windows.rust);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -66,8 +70,33 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
 /// When something is missing that can't be installed here; names it.
 pub(crate) fn install(workspace: &Workspace, toolchain: Toolchain) -> Result<Tools> {
     rust::add_target(workspace, toolchain);
-    let missing = match tools::find(toolchain) {
-        Ok(tools) => return Ok(tools),
+    obtain(|| tools::find(toolchain))
+}
+
+/// Installs what the programs for Windows' user mode need to be built and run, and returns where it is.
+///
+/// # Errors
+///
+/// When something is missing that can't be installed here; names it.
+pub(crate) fn install_windows(workspace: &Workspace, toolchain: Toolchain) -> Result<WindowsTools> {
+    rust::add_library_sources(workspace, toolchain);
+    obtain(|| windows::find(toolchain))
+}
+
+/// Where what the programs for Windows' user mode need is.
+///
+/// # Errors
+///
+/// When something is missing; names it and the command that installs it.
+pub(crate) fn require_windows(workspace: &Workspace, toolchain: Toolchain) -> Result<WindowsTools> {
+    rust::add_library_sources(workspace, toolchain);
+    windows::find(toolchain).map_err(|missing| advise(&missing))
+}
+
+/// What `find` finds, after installing what it misses.
+fn obtain<T>(find: impl Fn() -> Result<T, Vec<Missing>>) -> Result<T> {
+    let missing = match find() {
+        Ok(found) => return Ok(found),
         Err(missing) => missing,
     };
     if cfg!(windows) {
@@ -85,7 +114,7 @@ pub(crate) fn install(workspace: &Workspace, toolchain: Toolchain) -> Result<Too
     }
     println!("setup: missing: {}", names(&missing));
     apt::install(&packages)?;
-    tools::find(toolchain).map_err(|missing| {
+    find().map_err(|missing| {
         anyhow::anyhow!(
             "apt-get installed {}, but still missing: {}",
             packages.join(" "),
@@ -101,12 +130,15 @@ pub(crate) fn install(workspace: &Workspace, toolchain: Toolchain) -> Result<Too
 /// When something is missing; names it and the command that installs it.
 pub(crate) fn require(workspace: &Workspace, toolchain: Toolchain) -> Result<Tools> {
     rust::add_target(workspace, toolchain);
-    tools::find(toolchain).map_err(|missing| {
-        anyhow::anyhow!(
-            "missing: {}. `cargo xtask setup` installs that",
-            names(&missing)
-        )
-    })
+    tools::find(toolchain).map_err(|missing| advise(&missing))
+}
+
+fn advise(missing: &[Missing]) -> anyhow::Error {
+    anyhow::anyhow!(
+        "missing: {}. `cargo xtask setup` installs that where it can; Debian's packages: {}",
+        names(missing),
+        packages(missing).join(", ")
+    )
 }
 
 /// Lets rustup add rustfmt and clippy, which its minimal profile leaves out, where they are missing.

@@ -2,16 +2,22 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::tools::on_path;
-use super::{Missing, apt, names, packages};
+use super::{Missing, advise, obtain, windows};
 
 /// The programs of the package, each where it was found.
 #[derive(Debug)]
 pub(crate) struct Packaging {
+    /// Makes the certificate.
+    pub(crate) openssl: PathBuf,
+    /// Signs images and catalogs, and checks their signatures.
+    pub(crate) osslsigncode: PathBuf,
     /// Compiles the C example.
-    pub(crate) mingw_gcc: PathBuf,
+    pub(crate) gcc: PathBuf,
+    /// Checks the shell scripts.
+    pub(crate) shellcheck: PathBuf,
 }
 
 fn find() -> Result<Packaging, Vec<Missing>> {
@@ -23,11 +29,14 @@ fn find() -> Result<Packaging, Vec<Missing>> {
         })
     };
     let found = Packaging {
-        mingw_gcc: need(
-            on_path("x86_64-w64-mingw32-gcc-win32").or_else(|| on_path("x86_64-w64-mingw32-gcc")),
-            "mingw-w64's gcc",
+        openssl: need(on_path("openssl"), "openssl", &["openssl"]),
+        osslsigncode: need(on_path("osslsigncode"), "osslsigncode", &["osslsigncode"]),
+        gcc: need(
+            windows::gcc(),
+            "GCC for mingw-w64",
             &["gcc-mingw-w64-x86-64-win32"],
         ),
+        shellcheck: need(on_path("shellcheck"), "shellcheck", &["shellcheck"]),
     };
     if missing.is_empty() {
         Ok(found)
@@ -42,21 +51,7 @@ fn find() -> Result<Packaging, Vec<Missing>> {
 ///
 /// When something is missing that can't be installed here; names it.
 pub(crate) fn install() -> Result<Packaging> {
-    let missing = match find() {
-        Ok(found) => return Ok(found),
-        Err(missing) => missing,
-    };
-    let packages = packages(&missing);
-    if !apt::is_debian_12() {
-        bail!(
-            "missing: {}. Debian's packages with that are {}",
-            names(&missing),
-            packages.join(", ")
-        );
-    }
-    println!("setup: missing: {}", names(&missing));
-    apt::install(&packages)?;
-    require()
+    obtain(find)
 }
 
 /// Where everything is.
@@ -65,10 +60,5 @@ pub(crate) fn install() -> Result<Packaging> {
 ///
 /// When something is missing; names it and the command that installs it.
 pub(crate) fn require() -> Result<Packaging> {
-    find().map_err(|missing| {
-        anyhow::anyhow!(
-            "missing: {}. `cargo xtask setup` installs that",
-            names(&missing)
-        )
-    })
+    find().map_err(|missing| advise(&missing))
 }

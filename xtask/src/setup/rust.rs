@@ -1,4 +1,4 @@
-//! The Rust compiler that builds the driver.
+//! The Rust compilers that build for Windows: the driver, and the programs of its user mode.
 
 use std::fmt;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 pub(crate) struct Rust {
     pub(crate) cargo: PathBuf,
     pub(crate) rustc: PathBuf,
-    /// The sources of the standard library, where the compiler has no compiled one for the target.
+    /// The sources of the standard library, where it is built from them.
     pub(crate) library_sources: Option<PathBuf>,
 }
 
@@ -64,6 +64,30 @@ fn own() -> Option<Rust> {
     })
 }
 
+/// A toolchain with the sources of its standard library: the target of the programs for Windows' user mode
+/// has no compiled one anywhere.
+pub(crate) fn find_with_sources(toolchain: Toolchain) -> Option<Rust> {
+    match toolchain {
+        Toolchain::Auto => own_with_sources().or_else(debian),
+        Toolchain::Own => own_with_sources(),
+        Toolchain::Debian => debian(),
+    }
+}
+
+fn own_with_sources() -> Option<Rust> {
+    let rustc = own_program("rustc")?;
+    let root = command::output(Command::new(&rustc).args(["--print", "sysroot"])).ok()?;
+    let library = Path::new(root.trim()).join("lib/rustlib/src/rust/library");
+    if !library.join("std/src/lib.rs").is_file() {
+        return None;
+    }
+    Some(Rust {
+        cargo: own_program("cargo")?,
+        rustc,
+        library_sources: Some(library),
+    })
+}
+
 /// A program of the user's Rust by its full path: below rustup, the program itself and not rustup's proxy.
 fn own_program(name: &str) -> Option<PathBuf> {
     command::output(Command::new("rustup").args(["which", name]))
@@ -89,21 +113,45 @@ fn debian() -> Option<Rust> {
     complete.then_some(found)
 }
 
-/// Lets rustup add the target, once in a checkout: a machine without a network falls back to Debian's
-/// compiler without trying again each time.
+/// Lets rustup add the driver's target, if the user's own toolchain lacks it.
 pub(crate) fn add_target(workspace: &Workspace, toolchain: Toolchain) {
-    if toolchain == Toolchain::Debian || own().is_some() {
+    if own().is_none() {
+        ask_rustup(
+            workspace,
+            toolchain,
+            "rustup-tried",
+            &["target", "add", TARGET],
+        );
+    }
+}
+
+/// Lets rustup add the sources of the standard library, if the user's own toolchain lacks them.
+pub(crate) fn add_library_sources(workspace: &Workspace, toolchain: Toolchain) {
+    if own_with_sources().is_none() {
+        ask_rustup(
+            workspace,
+            toolchain,
+            "rustup-tried-sources",
+            &["component", "add", "rust-src"],
+        );
+    }
+}
+
+/// Asks rustup, once in a checkout: a machine without a network falls back to Debian's compiler without
+/// trying again each time.
+fn ask_rustup(workspace: &Workspace, toolchain: Toolchain, mark: &str, request: &[&str]) {
+    if toolchain == Toolchain::Debian {
         return;
     }
-    let tried = workspace.cross().join("rustup-tried");
+    let tried = workspace.cross().join(mark);
     if toolchain == Toolchain::Auto && tried.exists() {
         return;
     }
-    println!("setup: asking rustup for the target {TARGET}");
+    println!("setup: asking rustup to {}", request.join(" "));
     // Without rustup, or without its server, the answer is an error: Debian's compiler is the fallback,
     // and what is missing for that is reported.
-    if let Err(error) = command::output(Command::new("rustup").args(["target", "add", TARGET])) {
-        println!("setup: it has none: {error:#}");
+    if let Err(error) = command::output(Command::new("rustup").args(request)) {
+        println!("setup: it does not: {error:#}");
     }
     let _ = fs::create_dir_all(workspace.cross()).and_then(|()| fs::write(tried, ""));
 }

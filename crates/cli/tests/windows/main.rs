@@ -93,6 +93,22 @@ fn dry_runs_change_nothing() {
         .complains("name the package's INF with --inf");
 }
 
+#[test]
+fn the_suite_runs_on_the_model() {
+    let folder = Folder::new("suite", &[]);
+    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../litmus");
+    let suite = suite.to_str().expect("a path in Unicode");
+    let answer = folder.apclab(&["run", suite, "--on", "model", "--format", "json"]);
+    let document = answer.exits(0).json();
+    let tests = document["tests"].as_array().expect("a list");
+    assert!(tests.len() > 100, "{} tests", tests.len());
+    assert!(
+        !answer.stdout.contains('\u{1b}'),
+        "no colour off a terminal"
+    );
+    assert_eq!(answer.stderr, "", "no progress off a terminal");
+}
+
 /// Wine makes the device and takes the package, but has nobody who would start the driver: the step that
 /// looks for that fails, and what was done before it is undone.
 #[test]

@@ -8,7 +8,7 @@ use super::verifier::{KMDF_KEY, KMDF_TRACK_VALUE, KMDF_VERIFIER_VALUE, OFF, ON};
 use super::{Action, Done, State, System};
 use crate::device::node::NodeState;
 use crate::device::{DeviceTarget, problem};
-use crate::windows::{Win32Error, device_sets, facts, registry, service};
+use crate::windows::{Win32Error, device_sets, facts, installer, registry, service};
 
 /// Exit codes of `verifier.exe`.
 const VERIFIER_DONE: i32 = 0;
@@ -68,15 +68,15 @@ impl System for ThisSystem {
             restart,
         };
         match action {
-            Action::CreateDevice => device_sets::create()
+            Action::CreateDevice => installer::create()
                 .map(|instance| undone_by(Action::RemoveDevice { instance }))
                 .map_err(text),
             Action::InstallDriver { inf } => install(inf),
             Action::CheckDevice => check_device().map(|()| Done::default()),
             Action::RemoveDevice { instance } => {
-                device_sets::remove(instance).map(restart).map_err(text)
+                installer::remove(instance).map(restart).map_err(text)
             }
-            Action::RemovePackage { inf } => device_sets::remove_package(inf)
+            Action::RemovePackage { inf } => installer::remove_package(inf)
                 .map(|()| Done::default())
                 .map_err(text),
             Action::DeleteService => service::delete().map(restart).map_err(text),
@@ -120,7 +120,7 @@ fn kmdf_off() -> Result<(), Win32Error> {
 /// is taken out again.
 fn install(inf: &Path) -> Result<Done, String> {
     let before = packages()?;
-    let installed = device_sets::update_driver(&inf.to_string_lossy());
+    let installed = installer::update_driver(&inf.to_string_lossy());
     let new = packages()?
         .into_iter()
         .find(|package| !before.iter().any(|known| known.inf == package.inf));
@@ -132,7 +132,7 @@ fn install(inf: &Path) -> Result<Done, String> {
         Err(error) => {
             let mut why = problem::install(error.0, &error.text());
             if let Some(package) = new
-                && let Err(error) = device_sets::remove_package(&package.inf)
+                && let Err(error) = installer::remove_package(&package.inf)
             {
                 why = format!(
                     "{why}; {} is left in the driver store: {error}",

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use apclab_protocol::status::{self, NtStatus};
 use windows_sys::Wdk::System::IO::NtDeviceIoControlFile;
-use windows_sys::Win32::Foundation::{WAIT_OBJECT_0, WAIT_TIMEOUT};
+use windows_sys::Win32::Foundation::WAIT_OBJECT_0;
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_FLAG_OVERLAPPED, FILE_SHARE_READ, FILE_SHARE_WRITE,
 };
@@ -31,15 +31,27 @@ const CANCEL_DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Handle {
     file: OwnedHandle,
+    /// Signalled when the user wants to stop.
+    stop: &'static OwnedHandle,
     one_thread: PhantomData<Cell<()>>,
 }
 
-/// A request, on the heap: the kernel writes to it until the request has completed.
+/// A request: the kernel writes to its memory until it has completed.
 struct Transfer {
-    block: IO_STATUS_BLOCK,
+    /// A block of its own on the heap. It is reached by this pointer only, since the kernel writes to it
+    /// at any time.
+    block: *mut IO_STATUS_BLOCK,
     event: OwnedHandle,
     input: Vec<u8>,
     output: Vec<u8>,
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        // SAFETY: the block was made by a Box, and the kernel is done with it: a transfer that has not
+        // completed is never dropped.
+        drop(unsafe { Box::from_raw(self.block) });
+    }
 }
 
 /// How a wait ended.
@@ -62,14 +74,15 @@ impl Handle {
             .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE)
             .custom_flags(FILE_FLAG_OVERLAPPED)
             .open(path);
-        file.map(|file| Self::of(file.into()))
-            .map_err(|error| Win32Error::of(&error))
+        let file = file.map_err(|error| Win32Error::of(&error))?;
+        Ok(Self::of(file.into(), interrupt::on_ctrl_c()?))
     }
 
-    /// An overlapped handle that is open already.
-    pub(crate) const fn of(file: OwnedHandle) -> Self {
+    /// An overlapped handle that is open already, and the event that gives its requests up.
+    pub(crate) const fn of(file: OwnedHandle, stop: &'static OwnedHandle) -> Self {
         Self {
             file,
+            stop,
             one_thread: PhantomData,
         }
     }
@@ -81,26 +94,26 @@ impl Handle {
         output: &mut [u8],
         within: Duration,
     ) -> Result<Completion, TargetError> {
-        let ctrl_c = interrupt::on_ctrl_c().map_err(no_request)?;
-        let mut transfer = Box::new(Transfer {
-            block: IO_STATUS_BLOCK::default(),
+        let input_length = length(input.len()).map_err(no_request)?;
+        let output_length = length(output.len()).map_err(no_request)?;
+        let mut transfer = Transfer {
+            block: Box::into_raw(Box::default()),
             event: interrupt::event().map_err(no_request)?,
             input: input.to_vec(),
             output: vec![0; output.len()],
-        });
-        let input_length = length(input.len()).map_err(no_request)?;
-        let output_length = length(output.len()).map_err(no_request)?;
+        };
         // The call of the reference page `NtDeviceIoControlFile`: it gives the status itself, where
         // DeviceIoControl gives the Win32 error that is nearest to it.
         // SAFETY: the handles are open. Block and buffers are on the heap and have the sizes that are
-        // told; they stay there until the request has completed, or for ever when it does not.
+        // told; they stay there until the request has completed, or for ever when it does not: between
+        // here and the end of the wait nothing drops the transfer.
         let begun = unsafe {
             NtDeviceIoControlFile(
                 self.file.as_raw_handle(),
                 transfer.event.as_raw_handle(),
                 None,
                 std::ptr::null(),
-                &raw mut transfer.block,
+                transfer.block,
                 code,
                 transfer.input.as_ptr().cast(),
                 input_length,
@@ -116,7 +129,7 @@ impl Handle {
             });
         }
         if begun == status::PENDING {
-            match wait(&transfer.event, Some(ctrl_c), within)? {
+            match wait(&transfer.event, Some(self.stop), within) {
                 Waited::Completed => {}
                 why => return Err(self.give_up(transfer, why, within)),
             }
@@ -136,19 +149,15 @@ impl Handle {
     }
 
     /// Cancels the request; gives the error.
-    fn give_up(&self, transfer: Box<Transfer>, why: Waited, within: Duration) -> TargetError {
+    fn give_up(&self, transfer: Transfer, why: Waited, within: Duration) -> TargetError {
         // There is one request on this handle at a time, so that cancelling all cancels this one.
         // It may complete by itself meanwhile: then there is nothing to cancel, which is as good.
         // SAFETY: the handle is open; null means all requests.
         let _ = check(unsafe { CancelIoEx(self.file.as_raw_handle(), std::ptr::null()) });
-        let completed = matches!(
-            wait(&transfer.event, None, CANCEL_DEADLINE),
-            Ok(Waited::Completed)
-        );
-        if !completed {
+        if wait(&transfer.event, None, CANCEL_DEADLINE) != Waited::Completed {
             // The kernel may still write to it: it has to stay where it is for the rest of the
             // process.
-            Box::leak(transfer);
+            std::mem::forget(transfer);
             return TargetError::NoAnswer {
                 within,
                 what: format!(
@@ -170,42 +179,30 @@ impl Handle {
 
 /// Status and number of bytes of a request that has completed.
 fn outcome(transfer: &Transfer) -> (NtStatus, usize) {
-    // The kernel has written it behind the compiler's back.
-    // SAFETY: the block is live, and the kernel is done with it.
-    let block = unsafe { std::ptr::read_volatile(&raw const transfer.block) };
+    // SAFETY: the block is live, and the kernel is done with it; it has written it behind the
+    // compiler's back.
+    let block = unsafe { transfer.block.read_volatile() };
     // SAFETY: a completed block holds a status.
     let status = unsafe { block.Anonymous.Status };
     (status, block.Information)
 }
 
-/// Waits until a request completes.
-fn wait(
-    event: &OwnedHandle,
-    ctrl_c: Option<&OwnedHandle>,
-    within: Duration,
-) -> Result<Waited, TargetError> {
+/// Waits until a request completes. On open handles a wait does not fail; if it does, it counts as too
+/// late.
+fn wait(event: &OwnedHandle, stop: Option<&OwnedHandle>, within: Duration) -> Waited {
     // The first of several that are signalled counts: a request that has completed is not cancelled.
-    let handles: Vec<_> = [Some(event), ctrl_c]
-        .into_iter()
-        .flatten()
-        .map(AsRawHandle::as_raw_handle)
-        .collect();
+    let event = event.as_raw_handle();
+    let handles = [event, stop.map_or(event, AsRawHandle::as_raw_handle)];
+    let count = if stop.is_some() { 2 } else { 1 };
     // 2^32 - 1 would mean for ever.
     let millis = u32::try_from(within.as_millis())
         .unwrap_or(u32::MAX)
         .min(u32::MAX - 1);
-    let count = length(handles.len()).map_err(no_request)?;
-    // SAFETY: there are so many handles, and all are open.
-    let answer = unsafe { WaitForMultipleObjects(count, handles.as_ptr(), 0, millis) };
-    if answer == WAIT_OBJECT_0 {
-        Ok(Waited::Completed)
-    } else if answer == WAIT_TIMEOUT {
-        Ok(Waited::TooLate)
-    } else if answer == WAIT_OBJECT_0 + 1 && ctrl_c.is_some() {
-        Ok(Waited::Interrupted)
-    } else {
-        // A wait on open handles does not fail; if it does, the request must not be left behind.
-        Ok(Waited::TooLate)
+    // SAFETY: there are at least so many handles, and all are open.
+    match unsafe { WaitForMultipleObjects(count, handles.as_ptr(), 0, millis) } {
+        WAIT_OBJECT_0 => Waited::Completed,
+        other if other == WAIT_OBJECT_0 + 1 => Waited::Interrupted,
+        _ => Waited::TooLate,
     }
 }
 

@@ -4,6 +4,7 @@
 pub(crate) mod device_sets;
 pub(crate) mod facts;
 pub(crate) mod handle;
+pub(crate) mod installer;
 pub(crate) mod interrupt;
 pub(crate) mod library;
 pub(crate) mod registry;

@@ -3,9 +3,10 @@
 //! A thread may acquire a resource that it holds already. [`Resource`] refuses where two references
 //! would be the result of which one is `&mut T`; [`ReentrantResource`] gives `&T` and lets the thread
 //! in again. The check is relative to the calling thread, so that nothing another thread does races
-//! with it. There is no hand-over to another thread: after `ExSetResourceOwnerPointer` the resource
+//! with it. There is no safe hand-over to another thread: after `ExSetResourceOwnerPointer` the resource
 //! belongs to no thread, the check would miss the owner, and a guard that may be sent would have to
-//! leave its region on a thread that never entered it.
+//! leave its region on a thread that never entered it. `ReentrantResource`, which gives no `&mut T`, has
+//! it as an unsafe call.
 #![allow(
     unsafe_code,
     reason = "the forms without a check, and one that rests on a borrow"

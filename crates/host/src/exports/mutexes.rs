@@ -66,7 +66,11 @@ fn acquire(
 ) -> Result<u64, Fault> {
     let address = arguments.word(0);
     let id = thread.lock().fast_mutex(address, kind, routine)?;
-    thread.acquire(|kernel| kernel.acquire_fast_mutex(thread.id, id))?;
+    let wrong = |check| thread.of_lock(check, address);
+    thread.acquire(|kernel| {
+        let acquired = kernel.acquire_fast_mutex(thread.id, id);
+        acquired.map_err(wrong)
+    })?;
     thread.lock().show_fast_mutex(address, id)?;
     Ok(0)
 }
@@ -80,7 +84,8 @@ fn try_to_acquire(
     let address = arguments.word(0);
     let mut state = thread.lock();
     let id = state.fast_mutex(address, kind, routine)?;
-    let acquired = state.kernel.try_fast_mutex(thread.id, id)?;
+    let acquired = state.kernel.try_fast_mutex(thread.id, id);
+    let acquired = acquired.map_err(|check| thread.of_lock(check, address))?;
     state.show_fast_mutex(address, id)?;
     Ok(u64::from(acquired))
 }
@@ -94,7 +99,8 @@ fn release(
     let address = arguments.word(0);
     let mut state = thread.lock();
     let id = state.fast_mutex(address, kind, routine)?;
-    state.kernel.release_fast_mutex(thread.id, id)?;
+    let released = state.kernel.release_fast_mutex(thread.id, id);
+    released.map_err(|check| thread.of_lock(check, address))?;
     state.show_fast_mutex(address, id)?;
     state.wake();
     Ok(0)

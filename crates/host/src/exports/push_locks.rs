@@ -27,16 +27,22 @@ pub(super) const EXPORTS: &[Export] = &[
 /// `ExAcquirePushLock…Ex(PushLock, Flags)`: the flags are about boosts.
 fn acquire(thread: &Thread, arguments: &Arguments, mode: PushLockMode) -> Result<u64, Fault> {
     let routine = thread.last_export().unwrap_or("a push lock routine");
-    let id = thread.lock().push_lock(arguments.word(0), routine)?;
-    thread.acquire(|kernel| kernel.acquire_push_lock(thread.id, id, mode))?;
+    let address = arguments.word(0);
+    let id = thread.lock().push_lock(address, routine)?;
+    thread.acquire(|kernel| {
+        let acquired = kernel.acquire_push_lock(thread.id, id, mode);
+        acquired.map_err(|check| thread.of_lock(check, address))
+    })?;
     Ok(0)
 }
 
 fn release(thread: &Thread, arguments: &Arguments, mode: PushLockMode) -> Result<u64, Fault> {
     let routine = thread.last_export().unwrap_or("a push lock routine");
+    let address = arguments.word(0);
     let mut state = thread.lock();
-    let id = state.push_lock(arguments.word(0), routine)?;
-    state.kernel.release_push_lock(thread.id, id, mode)?;
+    let id = state.push_lock(address, routine)?;
+    let released = state.kernel.release_push_lock(thread.id, id, mode);
+    released.map_err(|check| thread.of_lock(check, address))?;
     state.wake();
     Ok(0)
 }

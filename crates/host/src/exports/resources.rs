@@ -70,8 +70,7 @@ pub(super) const EXPORTS: &[Export] = &[
     }),
 ];
 
-/// Driver Verifier's numbers for a resource that is none, in two routines.
-const REINITIALIZED: u64 = 0xD0;
+/// Driver Verifier's number for the deletion of a resource that is none.
 const DELETED: u64 = 0xD1;
 
 fn initialize(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
@@ -83,13 +82,11 @@ fn initialize(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
 }
 
 fn reinitialize(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
+    let address = arguments.word(0);
     let mut state = thread.lock();
-    let id = state.resource(
-        arguments.word(0),
-        REINITIALIZED,
-        "ExReinitializeResourceLite",
-    )?;
-    state.kernel.reinitialize_resource(thread.id, id)?;
+    let id = state.resource(address, 0, "ExReinitializeResourceLite")?;
+    let done = state.kernel.reinitialize_resource(thread.id, id);
+    done.map_err(|check| thread.of_lock(check, address))?;
     Ok(status::word(status::SUCCESS))
 }
 
@@ -112,7 +109,10 @@ fn given(thread: &Thread, state: &State, arguments: &Arguments) -> Result<Resour
 fn acquire(thread: &Thread, arguments: &Arguments, mode: ResourceMode) -> Result<u64, Fault> {
     let id = given(thread, &thread.lock(), arguments)?;
     let wait = arguments.byte(1) != 0;
-    let acquired = thread.acquire(|kernel| kernel.acquire_resource(thread.id, id, mode, wait))?;
+    let acquired = thread.acquire(|kernel| {
+        let acquired = kernel.acquire_resource(thread.id, id, mode, wait);
+        acquired.map_err(|check| thread.of_lock(check, arguments.word(0)))
+    })?;
     Ok(u64::from(acquired))
 }
 
@@ -124,8 +124,10 @@ fn enter_and_acquire(
     mode: ResourceMode,
 ) -> Result<u64, Fault> {
     let id = given(thread, &thread.lock(), arguments)?;
-    let acquired =
-        thread.acquire(|kernel| kernel.enter_and_acquire_resource(thread.id, id, mode))?;
+    let acquired = thread.acquire(|kernel| {
+        let acquired = kernel.enter_and_acquire_resource(thread.id, id, mode);
+        acquired.map_err(|check| thread.of_lock(check, arguments.word(0)))
+    })?;
     debug_assert!(acquired, "an acquire that waits is not refused");
     Ok(0)
 }
@@ -137,7 +139,8 @@ fn change(
 ) -> Result<u64, Fault> {
     let mut state = thread.lock();
     let id = given(thread, &state, arguments)?;
-    rule(&mut state.kernel, thread.id, id)?;
+    let done = rule(&mut state.kernel, thread.id, id);
+    done.map_err(|check| thread.of_lock(check, arguments.word(0)))?;
     state.wake();
     Ok(0)
 }
@@ -151,7 +154,8 @@ fn release_for_thread(thread: &Thread, arguments: &Arguments) -> Result<u64, Fau
         Some(owner) => ResourceOwner::Thread(owner),
         None => ResourceOwner::Pointer(arguments.word(1)),
     };
-    state.kernel.release_resource_for(thread.id, id, owner)?;
+    let released = state.kernel.release_resource_for(thread.id, id, owner);
+    released.map_err(|check| thread.of_lock(check, arguments.word(0)))?;
     state.wake();
     Ok(0)
 }
@@ -159,9 +163,12 @@ fn release_for_thread(thread: &Thread, arguments: &Arguments) -> Result<u64, Fau
 /// `ExSetResourceOwnerPointer(Resource, OwnerPointer)`.
 fn set_owner_pointer(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     let mut state = thread.lock();
+    let irql = state.kernel.irql(thread.id);
+    bugcheck::irql_at_most(irql, DISPATCH_LEVEL, "ExSetResourceOwnerPointer")?;
     let id = given(thread, &state, arguments)?;
     let pointer = arguments.word(1);
-    state.kernel.set_resource_owner(thread.id, id, pointer)?;
+    let done = state.kernel.set_resource_owner(thread.id, id, pointer);
+    done.map_err(|check| thread.of_lock(check, arguments.word(0)))?;
     Ok(0)
 }
 

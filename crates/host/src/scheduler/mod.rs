@@ -62,8 +62,8 @@ enum Next {
 
 impl Next {
     /// What a preference for it is remembered by.
-    fn key(&self) -> Key {
-        match *self {
+    fn key(self) -> Key {
+        match self {
             Self::Turn(id, Turn::Run) => (id, 0),
             Self::Turn(id, Turn::Deliver) => (id, 1),
             Self::Turn(id, Turn::Expire) => (id, 2),
@@ -206,7 +206,7 @@ impl Scheduler {
 
     /// Chooses among what may happen next.
     fn choose_way(&mut self, ways: &[Next]) -> usize {
-        let keys: Vec<_> = ways.iter().map(Next::key).collect();
+        let keys: Vec<_> = ways.iter().copied().map(Next::key).collect();
         match self.source.prefer(self.choices.len(), &keys) {
             Some(taken) => {
                 self.note(ways.len(), taken);

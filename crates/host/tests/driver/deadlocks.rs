@@ -56,7 +56,7 @@ fn locks_in_opposite_order_are_a_deadlock_that_names_all() {
         assert_ne!(a.thread, b.thread);
         for (one, other) in [(a, b), (b, a)] {
             assert_eq!(one.held_by, [format!("{} (exclusive)", other.thread)]);
-            assert_eq!(one.held, [other.waits_for.clone()]);
+            assert_eq!(one.held, std::slice::from_ref(&other.waits_for));
             assert!(one.waits_for.starts_with("the resource at 0x"), "{report}");
             assert!(report.sentence.contains(&one.thread), "{report}");
         }

@@ -3,6 +3,7 @@
 
 mod deadlocks;
 mod fixture;
+mod lock_rules;
 mod locks;
 mod resources;
 mod schedules;

@@ -40,6 +40,10 @@ impl Field {
         (1 << self.bits) - 1
     }
 
+    pub(super) const fn bits(self) -> u8 {
+        self.bits
+    }
+
     /// Whether the number can be stored.
     pub(super) const fn fits(self, id: usize) -> bool {
         id as u64 <= self.mask()

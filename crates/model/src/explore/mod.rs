@@ -59,10 +59,15 @@ mod intern;
 mod layout;
 #[cfg(test)]
 pub(crate) mod plain;
+mod reduce;
 mod relation;
+mod replay;
 mod search;
 mod table;
 mod witness;
+
+pub use reduce::Reductions;
+pub use replay::{BadEvent, End, NoPath, Replay, path_from_text, path_to_text, replay};
 
 use search::Search;
 
@@ -82,6 +87,8 @@ impl Default for Limits {
 /// How a search is made.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
+    /// What is left out since other states show the same.
+    pub reductions: Reductions,
     /// On how many threads. It changes nothing that is found.
     pub threads: NonZeroUsize,
     /// How many states it may keep.
@@ -94,9 +101,10 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// One thread, 2^30 states, 4 GiB, with witnesses.
+    /// Every reduction, one thread, 2^30 states, 4 GiB, with witnesses.
     fn default() -> Self {
         Self {
+            reductions: Reductions::ALL,
             threads: NonZeroUsize::MIN,
             states: 1 << 30,
             bytes: 4 << 30,
@@ -173,7 +181,7 @@ pub struct Outcomes {
     pub transitions: u64,
 }
 
-/// Lists all outcomes of a program by an exhaustive search of its states.
+/// Lists all outcomes of a program by an exhaustive, unreduced search of its states.
 ///
 /// `baselines` holds both counters of each lane at its start; a missing entry is zeros. With a
 /// counter that is not zero some APCs can never run, and a test that queues one deadlocks.
@@ -201,6 +209,7 @@ pub fn explore_from(
     limits: Limits,
 ) -> Result<Outcomes, LimitReached> {
     let options = Options {
+        reductions: Reductions::NONE,
         states: limits.states,
         ..Options::default()
     };
@@ -222,7 +231,37 @@ pub fn search(
 ) -> Result<Outcomes, LimitReached> {
     let mut search = Search::new(initial, program, options);
     search.run(progress)?;
-    Ok(search.found())
+    let mut found = search.found();
+    if options.reductions.partial_order && !found.bug_checks.is_empty() {
+        drop(search);
+        if let Some(shortest) = shortest_to_bug_checks(initial, program, options, &found) {
+            found.bug_check_witnesses = shortest;
+        }
+    }
+    Ok(found)
+}
+
+/// A path to a bug check needs none of what commutes with it, and the reduced search takes that
+/// first. So the shortest ones are looked for without that reduction, as far as they are away.
+/// `None` when that takes more than the limits: then the paths stay as long as they are.
+fn shortest_to_bug_checks(
+    initial: &State,
+    program: &Program<'_>,
+    options: &Options,
+    found: &Outcomes,
+) -> Option<Vec<Vec<Event>>> {
+    let options = Options {
+        reductions: Reductions {
+            partial_order: false,
+            ..options.reductions
+        },
+        witnesses: false,
+        ..options.clone()
+    };
+    let mut search = Search::new(initial, program, &options);
+    search.stop_at_bug_checks(found.bug_checks.len());
+    search.run(&mut |_| {}).ok()?;
+    Some(search.found().bug_check_witnesses)
 }
 
 #[cfg(test)]

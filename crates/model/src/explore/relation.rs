@@ -7,18 +7,30 @@
 
 use std::sync::Arc;
 
+use apclab_protocol::limits::LANES;
 use apclab_protocol::program::{Observed, Place, Program};
 
 use super::intern::{Id, Intern, Map};
 use super::layout::{Layout, Sizes, Words};
+use super::reduce::Reductions;
+use super::reduce::ample::Ample;
+use super::reduce::live::Live;
+use super::reduce::symmetry::{Permutation, Symmetry};
 use crate::kernel::{BugCheck, Kernel};
 use crate::program::{Assign, Change, Event, Lane, Shape, State, Turn, grant_waits};
 
 mod evaluate;
+mod expand;
+mod kernels;
+mod lists;
+mod sorted;
 mod values;
 
-pub(super) use values::Op;
-use values::Values;
+pub(super) use expand::{Kind, Visit};
+use kernels::Kernels;
+use lists::Lists;
+
+use values::{Op, Values};
 
 /// Something that the relation has not been asked for before.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -31,18 +43,26 @@ pub(super) enum Miss {
     Passed { lane: usize, place: Id },
     /// The sum of a value and a constant.
     Sum { sum: usize, value: Id },
+    /// Whether what another lane may do from a place on may touch what a lane's events touch.
+    Conflict { own: Id, other: usize, place: Id },
+    /// The machine with its threads in other places.
+    Permuted {
+        kernel: Id,
+        permutation: Permutation,
+    },
 }
 
 /// What a lane may do: a range of the moves, in the order of [`crate::program::enabled`].
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct List {
-    first: u32,
-    len: u32,
+    moves: Range,
     at_barrier: bool,
     parked: bool,
+    /// What its events touch, if they may be enough.
+    own: Option<Id>,
 }
 
-/// One event of a lane, or the whole of a barrier.
+/// One event of a lane.
 #[derive(Clone, Copy)]
 struct Move {
     kernel: Id,
@@ -61,6 +81,7 @@ struct Range {
 }
 
 impl Range {
+    #[inline]
     fn of<T>(self, all: &[T]) -> &[T] {
         &all[self.first as usize..][..self.len as usize]
     }
@@ -92,28 +113,17 @@ impl Taken {
     const BARRIER: Self = Self(u32::MAX);
 }
 
-/// What a state is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
-    /// Something may happen.
-    Inner,
-    /// The iteration is over.
-    Final,
-    /// It is not over and nothing can happen.
-    Deadlock,
-    /// Not known before what was missing is there.
-    Incomplete,
-}
-
 /// The relation of one program.
 pub(super) struct Relation<'p> {
     program: &'p Program<'p>,
     apart: u32,
-    kernels: Intern<Kernel>,
+    kernels: Kernels,
+    /// Identical lanes have one table.
     places: Vec<Intern<Lane>>,
+    table_of: Vec<usize>,
     values: Values,
     bug_checks: Intern<BugCheck>,
-    lists: Vec<Map<u64, List>>,
+    lists: Vec<Lists>,
     /// By lane and place.
     woken: Vec<Map<Id, Arrival>>,
     passed: Vec<Map<Id, Arrival>>,
@@ -121,19 +131,43 @@ pub(super) struct Relation<'p> {
     events: Vec<Event>,
     ops: Vec<Op>,
     lanes_woken: Vec<usize>,
+    live: Live,
+    ample: Option<Ample<'p>>,
+    conflicts: Map<(Id, usize, Id), bool>,
+    pub(super) symmetry: Option<Symmetry>,
+    permuted: Map<(Id, Permutation), Id>,
 }
 
 impl<'p> Relation<'p> {
-    pub(super) fn new(program: &'p Program<'p>, initial: &State) -> Self {
-        let (_, lanes, data) = initial.parts();
+    pub(super) fn new(program: &'p Program<'p>, initial: &State, reductions: Reductions) -> Self {
+        let (kernel, lanes, data) = initial.parts();
+        let symmetry = Symmetry::new(program, initial).filter(|_| reductions.symmetry);
+        let live = match reductions.dead_values {
+            true => Live::new(program, data, symmetry.as_ref()),
+            false => Live::all(program, data),
+        };
+        let mut table_of: Vec<_> = (0..lanes.len()).collect();
+        for class in symmetry.iter().flat_map(|symmetry| &symmetry.classes) {
+            for &lane in class {
+                table_of[lane] = class[0];
+            }
+        }
+        // A mutant may look at threads that the real machine does not look at.
+        let ample = reductions.partial_order && kernel.mutant().is_none();
         Self {
             program,
             apart: initial.apart(),
-            kernels: Intern::new(),
+            kernels: Kernels::new(symmetry.is_some()),
             places: lanes.iter().map(|_| Intern::new()).collect(),
-            values: Values::new(program, data),
+            table_of,
+            values: Values::new(program, data, &live, symmetry.as_ref()),
+            live,
+            ample: ample.then(|| Ample::new(program, kernel.profile())),
+            conflicts: Map::default(),
+            symmetry,
+            permuted: Map::default(),
             bug_checks: Intern::new(),
-            lists: lanes.iter().map(|_| Map::default()).collect(),
+            lists: lanes.iter().map(|_| Lists::default()).collect(),
             woken: lanes.iter().map(|_| Map::default()).collect(),
             passed: lanes.iter().map(|_| Map::default()).collect(),
             moves: Vec::new(),
@@ -143,11 +177,22 @@ impl<'p> Relation<'p> {
         }
     }
 
+    /// Takes notice of a wider layout.
+    pub(super) fn widen(&mut self, layout: &Layout) {
+        for (lists, field) in self.lists.iter_mut().zip(&layout.lanes) {
+            lists.widen(layout.kernel.bits(), field.bits());
+        }
+    }
+
     /// How many parts of each kind are known.
     pub(super) fn sizes(&self) -> Sizes {
         Sizes {
             kernels: self.kernels.len(),
-            places: self.places.iter().map(Intern::len).collect(),
+            places: self
+                .table_of
+                .iter()
+                .map(|&table| self.places[table].len())
+                .collect(),
             values: self.values.len(),
             slots: self.values.slots(),
         }
@@ -155,19 +200,54 @@ impl<'p> Relation<'p> {
 
     /// About how many bytes it takes.
     pub(super) fn bytes(&self) -> usize {
-        let kernels = self.kernels.get(0).bytes() * self.kernels.len();
-        let lists: usize = self.lists.iter().map(Map::len).sum();
+        let kernels = self.kernels.bytes();
+        let lists: usize = self.lists.iter().map(Lists::bytes).sum();
         let moves = self.moves.len() * (size_of::<Move>() + size_of::<Event>());
-        kernels + lists * size_of::<(u64, List)>() * 2 + moves + self.ops.len() * size_of::<Op>()
+        kernels + lists + moves + self.ops.len() * size_of::<Op>()
     }
 
     /// Numbers the parts of a state.
     pub(super) fn number(&mut self, state: &State) -> (Id, Vec<Id>, Vec<Id>) {
         let (kernel, lanes, data) = state.parts();
         let kernel = self.kernels.id(kernel.clone());
-        let places = self.places.iter_mut().zip(lanes);
-        let places = places.map(|(table, lane)| table.id(lane.clone())).collect();
-        (kernel, places, self.values.number(data.values()))
+        let places = self.table_of.iter().zip(lanes);
+        let places = places.map(|(&table, lane)| self.places[table].id(lane.clone()));
+        (kernel, places.collect(), self.values.number(data.values()))
+    }
+
+    /// The state of that the numbers are. Values that do not matter are 0.
+    pub(super) fn state<const W: usize>(
+        &self,
+        layout: &Layout,
+        state: &Words<W>,
+        like: &State,
+    ) -> State {
+        let kernel = Kernel::clone(self.kernels.get(layout.kernel.get(state)));
+        let lanes = layout.lanes.iter().enumerate();
+        let lanes = lanes.map(|(lane, field)| Lane::clone(self.place(lane, field.get(state))));
+        let values = self.values.all(layout, state);
+        let (_, _, data) = like.parts();
+        like.with(kernel, lanes.collect(), data.with(values))
+    }
+
+    /// Whether the second state is the first one as far as anything matters.
+    pub(super) fn same(&self, state: &State, other: &State) -> bool {
+        let ((kernel, lanes, data), (other_kernel, other_lanes, other_data)) =
+            (state.parts(), other.parts());
+        let values = data.values().iter().zip(other_data.values()).enumerate();
+        let matters = |index| {
+            let mut lanes = lanes.iter().enumerate();
+            lanes.all(|(lane, at)| self.live.at(lane, at, index))
+        };
+        kernel == other_kernel
+            && lanes == other_lanes
+            && values
+                .into_iter()
+                .all(|(index, (one, other))| one == other || !matters(index))
+    }
+
+    fn place(&self, lane: usize, id: Id) -> &Arc<Lane> {
+        self.places[self.table_of[lane]].get(id)
     }
 
     /// The event of a transition.
@@ -182,165 +262,22 @@ impl<'p> Relation<'p> {
         self.bug_checks.get(id)
     }
 
-    /// The numbers of the observed values.
-    pub(super) fn outcome<const W: usize>(
+    /// The numbers of all values that an outcome may have.
+    pub(super) fn seen<const W: usize>(
         &self,
         layout: &Layout,
         state: &Words<W>,
-        outcome: &mut Vec<Id>,
+        seen: &mut Vec<Id>,
     ) {
-        self.values.outcome(layout, state, outcome);
+        self.values.seen(layout, state, seen);
     }
 
-    /// The observed values.
-    pub(super) fn outcome_values(&self, outcome: &[Id]) -> Vec<i64> {
-        outcome.iter().map(|&id| self.values.get(id)).collect()
+    /// The outcomes of all states for which one with those values stands, each with the permutation
+    /// of its lanes that leads to the state.
+    pub(super) fn outcomes(&self, seen: &[Id]) -> Vec<(Vec<i64>, Permutation)> {
+        let group = self.symmetry.as_ref().map(Symmetry::group);
+        let group = group.unwrap_or_else(|| vec![Permutation::IDENTITY]);
+        let from = group.iter().map(Permutation::inverse);
+        self.values.outcomes(seen).zip(from).collect()
     }
-
-    /// Gives every transition of the state to `visit`, with the state that it leads to or with
-    /// the bug check that it runs into, in the order of [`crate::program::enabled`].
-    ///
-    /// What is not known is appended to `misses`; then not every transition has been given.
-    pub(super) fn expand<const W: usize>(
-        &self,
-        layout: &Layout,
-        state: &Words<W>,
-        misses: &mut Vec<Miss>,
-        mut visit: impl FnMut(Taken, Result<Words<W>, Id>),
-    ) -> Kind {
-        let known = misses.len();
-        let kernel = layout.kernel.get(state);
-        let mut lists = [const { None }; apclab_protocol::limits::LANES];
-        let (mut parked, mut at_barrier, mut moves) = (true, true, 0);
-        for (lane, field) in layout.lanes.iter().enumerate() {
-            let place = field.get(state);
-            let Some(&list) = self.lists[lane].get(&key(kernel, place)) else {
-                misses.push(Miss::Moves {
-                    lane,
-                    kernel,
-                    place,
-                });
-                continue;
-            };
-            parked &= list.parked;
-            at_barrier &= list.at_barrier;
-            moves += list.len;
-            lists[lane] = Some(list);
-        }
-        if misses.len() > known {
-            return Kind::Incomplete;
-        }
-        for (lane, list) in lists.iter().enumerate() {
-            let Some(list) = list else { break };
-            for number in list.first..list.first + list.len {
-                let next = self.take(layout, state, lane, number, misses);
-                if let Some(next) = next {
-                    visit(Taken(number), next);
-                }
-            }
-        }
-        if at_barrier && let Some(next) = self.barrier(layout, state, misses) {
-            visit(Taken::BARRIER, Ok(next));
-        }
-        if misses.len() > known {
-            Kind::Incomplete
-        } else if parked {
-            Kind::Final
-        } else if moves == 0 && !at_barrier {
-            Kind::Deadlock
-        } else {
-            Kind::Inner
-        }
-    }
-
-    /// `None` when something is missing.
-    fn take<const W: usize>(
-        &self,
-        layout: &Layout,
-        state: &Words<W>,
-        lane: usize,
-        number: u32,
-        misses: &mut Vec<Miss>,
-    ) -> Option<Result<Words<W>, Id>> {
-        let taken = &self.moves[number as usize];
-        if let Some(bug_check) = taken.bug_check {
-            return Some(Err(bug_check));
-        }
-        let mut next = *state;
-        layout.kernel.set(&mut next, taken.kernel);
-        layout.lanes[lane].set(&mut next, taken.place);
-        let known = misses.len();
-        self.operate(layout, taken.ops, &mut next, misses);
-        for &lane in taken.woken.of(&self.lanes_woken) {
-            self.arrive(
-                layout,
-                lane,
-                &self.woken[lane],
-                &mut next,
-                misses,
-                |place| Miss::Woken { lane, place },
-            );
-        }
-        (misses.len() == known).then_some(Ok(next))
-    }
-
-    fn barrier<const W: usize>(
-        &self,
-        layout: &Layout,
-        state: &Words<W>,
-        misses: &mut Vec<Miss>,
-    ) -> Option<Words<W>> {
-        let (mut next, known) = (*state, misses.len());
-        for lane in 0..layout.lanes.len() {
-            self.arrive(
-                layout,
-                lane,
-                &self.passed[lane],
-                &mut next,
-                misses,
-                |place| Miss::Passed { lane, place },
-            );
-        }
-        (misses.len() == known).then_some(next)
-    }
-
-    /// Moves the lane to where `arrivals` says that it goes from where it is.
-    fn arrive<const W: usize>(
-        &self,
-        layout: &Layout,
-        lane: usize,
-        arrivals: &Map<Id, Arrival>,
-        state: &mut Words<W>,
-        misses: &mut Vec<Miss>,
-        miss: impl FnOnce(Id) -> Miss,
-    ) {
-        let field = layout.lanes[lane];
-        let place = field.get(state);
-        match arrivals.get(&place) {
-            Some(arrival) => {
-                field.set(state, arrival.place);
-                self.operate(layout, arrival.ops, state, misses);
-            }
-            None => misses.push(miss(place)),
-        }
-    }
-
-    fn operate<const W: usize>(
-        &self,
-        layout: &Layout,
-        ops: Range,
-        state: &mut Words<W>,
-        misses: &mut Vec<Miss>,
-    ) {
-        for &op in ops.of(&self.ops) {
-            if let Some((sum, value)) = self.values.operate(layout, op, state) {
-                misses.push(Miss::Sum { sum, value });
-            }
-        }
-    }
-}
-
-/// The key of a machine and a place.
-fn key(kernel: Id, place: Id) -> u64 {
-    u64::from(kernel) << 32 | u64::from(place)
 }

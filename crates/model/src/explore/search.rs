@@ -10,7 +10,8 @@ use apclab_protocol::program::Program;
 use super::fork::fork;
 use super::intern::{Id, Map};
 use super::layout::{Layout, MOST_WORDS, Words};
-use super::relation::{Kind, Miss, Relation, Taken};
+use super::reduce::symmetry::Permutation;
+use super::relation::{Kind, Miss, Relation, Taken, Visit};
 use super::table::{SHARDS, Shard, hash, shard_of};
 use super::{LimitReached, Options, Progress};
 use crate::program::State;
@@ -28,7 +29,7 @@ pub(super) struct At {
     pub(super) index: usize,
 }
 
-/// The final states of one outcome.
+/// The final states with the same values.
 pub(super) struct Seen {
     pub(super) count: u64,
     pub(super) first: At,
@@ -39,6 +40,8 @@ pub(super) struct Search<'a, 'p> {
     pub(super) relation: Relation<'p>,
     pub(super) layout: Layout,
     pub(super) options: &'a Options,
+    pub(super) initial: &'a State,
+    pub(super) program: &'p Program<'p>,
     /// The states by their distance from the initial one, packed.
     pub(super) levels: Vec<Vec<u64>>,
     /// The next level, as far as it is known, by table.
@@ -48,10 +51,12 @@ pub(super) struct Search<'a, 'p> {
     expanded: usize,
     pub(super) states: usize,
     pub(super) transitions: u64,
-    pub(super) outcomes: Map<Box<[Id]>, Seen>,
+    /// By the numbers of their values.
+    pub(super) finals: Map<Box<[Id]>, Seen>,
     pub(super) deadlocks: u64,
     pub(super) deadlock: Option<At>,
     pub(super) bug_checks: Map<Id, (At, Taken)>,
+    enough_bug_checks: Option<usize>,
 }
 
 /// The layout has become too narrow.
@@ -59,6 +64,8 @@ struct Narrow;
 
 /// What a thread has found in its part of a block.
 struct Part {
+    /// Of the state that is expanded.
+    index: usize,
     /// By table.
     next: Vec<Vec<u64>>,
     misses: Vec<Miss>,
@@ -68,9 +75,26 @@ struct Part {
     bug_checks: Vec<(Id, usize, Taken)>,
 }
 
+impl<const W: usize> Visit<W> for Part {
+    #[inline]
+    fn state(&mut self, _: Taken, next: &Words<W>, _: Permutation) {
+        self.transitions += 1;
+        self.next[shard_of(hash(next))].extend_from_slice(next);
+    }
+
+    fn bug_check(&mut self, taken: Taken, bug_check: Id) {
+        self.transitions += 1;
+        self.bug_checks.push((bug_check, self.index, taken));
+    }
+
+    fn miss(&mut self, miss: Miss) {
+        self.misses.push(miss);
+    }
+}
+
 impl<'a, 'p> Search<'a, 'p> {
-    pub(super) fn new(initial: &State, program: &'p Program<'p>, options: &'a Options) -> Self {
-        let mut relation = Relation::new(program, initial);
+    pub(super) fn new(initial: &'a State, program: &'p Program<'p>, options: &'a Options) -> Self {
+        let mut relation = Relation::new(program, initial, options.reductions);
         let (kernel, places, values) = relation.number(initial);
         let layout = Layout::new(&relation.sizes());
         let mut state = Layout::empty::<MOST_WORDS>();
@@ -86,19 +110,28 @@ impl<'a, 'p> Search<'a, 'p> {
             relation,
             layout,
             options,
+            initial,
+            program,
             levels: vec![state[..words].to_vec()],
             next: vec![Vec::new(); SHARDS],
             shards: Vec::new(),
             expanded: 0,
             states: 1,
             transitions: 0,
-            outcomes: Map::default(),
+            finals: Map::default(),
             deadlocks: 0,
             deadlock: None,
             bug_checks: Map::default(),
+            enough_bug_checks: None,
         };
+        search.relation.widen(&search.layout);
         search.fill_tables();
         search
+    }
+
+    /// Makes the search end with the level in which so many bug checks have been met.
+    pub(super) fn stop_at_bug_checks(&mut self, count: usize) {
+        self.enough_bug_checks = Some(count);
     }
 
     /// Searches everything.
@@ -141,7 +174,8 @@ impl<'a, 'p> Search<'a, 'p> {
             }
             let next = self.next.concat();
             self.next.iter_mut().for_each(Vec::clear);
-            if next.is_empty() {
+            let met = self.bug_checks.len();
+            if next.is_empty() || self.enough_bug_checks.is_some_and(|enough| met >= enough) {
                 return Ok(Ok(()));
             }
             self.levels.push(next);
@@ -173,6 +207,7 @@ impl<'a, 'p> Search<'a, 'p> {
         range: std::ops::Range<usize>,
     ) -> Part {
         let mut part = Part {
+            index: 0,
             next: vec![Vec::new(); SHARDS],
             misses: Vec::new(),
             transitions: 0,
@@ -181,25 +216,9 @@ impl<'a, 'p> Search<'a, 'p> {
             bug_checks: Vec::new(),
         };
         for index in range {
-            let Part {
-                next,
-                misses,
-                transitions,
-                bug_checks,
-                ..
-            } = &mut part;
-            let visit = |taken, reached: Result<Words<W>, Id>| {
-                *transitions += 1;
-                match reached {
-                    Ok(state) => next[shard_of(hash(&state))].extend_from_slice(&state),
-                    Err(bug_check) => bug_checks.push((bug_check, index, taken)),
-                }
-            };
-            match self
-                .relation
-                .expand(&self.layout, &level[index], misses, visit)
-            {
-                Kind::Inner | Kind::Incomplete => {}
+            part.index = index;
+            match self.relation.expand(&self.layout, &level[index], &mut part) {
+                Kind::Inner => {}
                 Kind::Final => part.finals.push(index),
                 Kind::Deadlock => part.deadlocks.push(index),
             }
@@ -259,19 +278,19 @@ impl<'a, 'p> Search<'a, 'p> {
     fn record<const W: usize>(&mut self, parts: Vec<Part>) {
         let level = self.levels.len() - 1;
         let at = |index| At { level, index };
-        let mut outcome = Vec::new();
+        let mut values = Vec::new();
         for part in parts {
             self.transitions += part.transitions;
             for index in part.finals {
                 let states = self.levels[level].as_chunks::<W>().0;
                 self.relation
-                    .outcome(&self.layout, &states[index], &mut outcome);
-                if let Some(seen) = self.outcomes.get_mut(outcome.as_slice()) {
+                    .seen(&self.layout, &states[index], &mut values);
+                if let Some(seen) = self.finals.get_mut(values.as_slice()) {
                     seen.count += 1;
                 } else {
                     let first = at(index);
                     let seen = Seen { count: 1, first };
-                    self.outcomes.insert(outcome.as_slice().into(), seen);
+                    self.finals.insert(values.as_slice().into(), seen);
                 }
             }
             self.deadlocks += part.deadlocks.len() as u64;
@@ -341,6 +360,7 @@ impl<'a, 'p> Search<'a, 'p> {
             }
         });
         self.layout = wider;
+        self.relation.widen(&self.layout);
         self.fill_tables();
     }
 

@@ -3,13 +3,12 @@
 use std::num::NonZeroUsize;
 
 use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::program::Program;
+use apclab_protocol::program::{Observed, Program};
 use apclab_protocol::step::{Mode, Step};
 use proptest::prelude::*;
 
 use super::*;
 use crate::program::tests::laws::test_program;
-use crate::program::{apply, enabled, is_final};
 
 /// Larger programs are left out.
 const MOST: usize = 20_000;
@@ -43,12 +42,39 @@ fn any_program() -> impl Strategy<Value = ProgramBuf> {
     prop_oneof![test_program(), spoilt]
 }
 
+/// Programs of which two or three lanes are the same.
+fn identical_lanes() -> impl Strategy<Value = ProgramBuf> {
+    (any_program(), 2..=3_usize).prop_map(|(mut test, lanes)| {
+        test.lanes = vec![test.lanes[0].clone(); lanes];
+        test.raw = vec![test.raw[0]; lanes];
+        for apc in &mut test.apcs {
+            apc.lane = 0;
+        }
+        let registers = test.observed.iter().filter_map(|observed| match *observed {
+            Observed::Register { lane: 0, register } => Some(register),
+            _ => None,
+        });
+        let registers: Vec<_> = registers.collect();
+        test.observed
+            .retain(|observed| !matches!(observed, Observed::Register { .. }));
+        for lane in 0..u8::try_from(lanes).unwrap() {
+            let own = registers
+                .iter()
+                .filter(|&&register| register % 2 == lane % 2 || lane == 0);
+            test.observed
+                .extend(own.map(|&register| Observed::Register { lane, register }));
+        }
+        test
+    })
+}
+
 fn any_profile() -> impl Strategy<Value = Profile> {
     prop_oneof![Just(Profile::Documented), Just(Profile::Nt52)]
 }
 
 fn threads(threads: usize) -> Options {
     Options {
+        reductions: Reductions::NONE,
         threads: NonZeroUsize::new(threads).expect("at least one"),
         ..Options::default()
     }
@@ -58,38 +84,23 @@ fn quietly(initial: &State, program: &Program<'_>, options: &Options) -> Outcome
     search(initial, program, options, &mut |_| {}).expect("the plain search found few states")
 }
 
-/// The state after the events, of which only the last one may run into a bug check.
-fn replayed(initial: &State, program: &Program<'_>, events: &[Event]) -> Result<State, BugCheck> {
-    let mut state = initial.clone();
-    for (at, &event) in events.iter().enumerate() {
-        assert!(enabled(&state, program).contains(&event), "{event:?}");
-        match apply(&state, program, event) {
-            Ok(next) => state = next,
-            Err(bug_check) => {
-                assert_eq!(at + 1, events.len(), "a bug check is the end");
-                return Err(bug_check);
-            }
-        }
-    }
-    Ok(state)
-}
-
-/// That every witness leads where it says.
+/// That every witness leads where it says, also when it has been text.
 fn check_witnesses(initial: &State, program: &Program<'_>, found: &Outcomes) {
+    let leads = |path: &[Event]| {
+        let path = path_from_text(&path_to_text(path)).expect("what is written can be read");
+        let replayed = replay(initial, program, &path).expect("a witness is a path");
+        replayed.end
+    };
     assert!(found.outcomes.keys().eq(found.witnesses.keys()));
-    for (outcome, events) in &found.witnesses {
-        let state = replayed(initial, program, events).expect("no bug check");
-        assert!(is_final(&state, program));
-        assert_eq!(&state.outcome(program), outcome);
+    for (outcome, path) in &found.witnesses {
+        assert_eq!(leads(path), End::Outcome(outcome.clone()));
     }
     assert_eq!(found.deadlocks > 0, found.deadlock_witness.is_some());
-    if let Some(events) = &found.deadlock_witness {
-        let state = replayed(initial, program, events).expect("no bug check");
-        assert!(enabled(&state, program).is_empty() && !is_final(&state, program));
+    if let Some(path) = &found.deadlock_witness {
+        assert_eq!(leads(path), End::Deadlock);
     }
-    for (bug_check, events) in found.bug_checks.iter().zip(&found.bug_check_witnesses) {
-        let met = replayed(initial, program, events);
-        assert_eq!(met.as_ref().err(), Some(bug_check));
+    for (bug_check, path) in found.bug_checks.iter().zip(&found.bug_check_witnesses) {
+        assert_eq!(leads(path), End::BugCheck(bug_check.clone()));
     }
 }
 
@@ -121,5 +132,37 @@ proptest! {
         prop_assert_eq!(found.states, plain.states);
         prop_assert_eq!(found.transitions, plain.transitions);
         prop_assert_eq!(quietly(&initial, &program, &threads(3)), found);
+    }
+
+    #[test]
+    fn reductions_keep_outcomes_deadlocks_and_bug_checks(
+        test in prop_oneof![any_program(), identical_lanes()],
+        profile in any_profile(),
+    ) {
+        let bytes = test.encode();
+        let program = Program::parse(&bytes).unwrap();
+        let initial = State::initial(&program, profile, &[]);
+        let plain = plain::search(initial.clone(), &program, MOST);
+        prop_assume!(plain.is_some());
+        let plain = plain.unwrap();
+        for bits in 1..8 {
+            let reductions = Reductions {
+                partial_order: bits & 1 != 0,
+                symmetry: bits & 2 != 0,
+                dead_values: bits & 4 != 0,
+            };
+            let options = Options { reductions, ..threads(1) };
+            let found = quietly(&initial, &program, &options);
+            check_witnesses(&initial, &program, &found);
+            prop_assert!(found.outcomes.keys().eq(plain.outcomes.keys()), "{:?}", reductions);
+            prop_assert_eq!(&found.bug_checks, &plain.bug_checks, "{:?}", reductions);
+            prop_assert_eq!(found.deadlocks > 0, plain.deadlocks > 0, "{:?}", reductions);
+            prop_assert!(found.states <= plain.states, "{:?}", reductions);
+            prop_assert_eq!(lengths(&found), lengths(&plain), "{:?}", reductions);
+            if bits == 1 {
+                prop_assert_eq!(&found.outcomes, &plain.outcomes);
+                prop_assert_eq!(found.deadlocks, plain.deadlocks);
+            }
+        }
     }
 }

@@ -26,6 +26,12 @@ pub(super) struct Apc {
     spent: bool,
 }
 
+impl Apc {
+    pub(super) fn permute(&mut self, of: impl Fn(ThreadId) -> ThreadId) {
+        self.target = self.target.map(of);
+    }
+}
+
 /// An inserted APC.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Queued {

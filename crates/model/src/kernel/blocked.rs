@@ -60,6 +60,15 @@ impl Kernel {
         }
     }
 
+    /// The thread that has the lock for itself alone, in its own name.
+    pub(crate) fn exclusive_owner(&self, lock: LockId) -> Option<ThreadId> {
+        let mut holders = self.lock_holders(lock).into_iter();
+        holders.find_map(|holder| match holder.owner {
+            ResourceOwner::Thread(t) if holder.exclusive => Some(t),
+            _ => None,
+        })
+    }
+
     /// Everybody who holds the lock.
     pub fn lock_holders(&self, lock: LockId) -> Vec<LockHolder> {
         let once = |thread: ThreadId, exclusive| LockHolder {

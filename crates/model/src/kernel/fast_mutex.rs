@@ -37,6 +37,20 @@ struct Holder {
     old_irql: u8,
 }
 
+impl FastMutex {
+    pub(super) fn held_by(&self, t: ThreadId) -> bool {
+        self.holder
+            .as_ref()
+            .is_some_and(|holder| holder.thread == t)
+    }
+
+    pub(super) fn permute(&mut self, of: impl Fn(ThreadId) -> ThreadId) {
+        if let Some(holder) = &mut self.holder {
+            holder.thread = of(holder.thread);
+        }
+    }
+}
+
 impl Kernel {
     /// `ExInitializeFastMutex`, `KeInitializeGuardedMutex`.
     pub fn create_fast_mutex(&mut self, kind: FastMutexKind) -> FastMutexId {
@@ -176,13 +190,7 @@ impl Kernel {
     /// Whether the thread holds a mutex of the kind.
     pub(super) fn holds(&self, t: ThreadId, kind: FastMutexKind) -> bool {
         let mut mutexes = self.fast_mutexes.iter();
-        mutexes.any(|(_, mutex)| {
-            mutex.kind == kind
-                && mutex
-                    .holder
-                    .as_ref()
-                    .is_some_and(|holder| holder.thread == t)
-        })
+        mutexes.any(|(_, mutex)| mutex.kind == kind && mutex.held_by(t))
     }
 
     fn fast_mutex_claim(&self, t: ThreadId, m: FastMutexId) -> Result<Claim, BugCheck> {

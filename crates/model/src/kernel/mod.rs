@@ -15,6 +15,7 @@ mod lock;
 mod mutant;
 mod mutex;
 mod object;
+mod permute;
 mod predicate;
 mod push_lock;
 mod region;
@@ -121,6 +122,11 @@ impl Kernel {
     /// The profile that the machine was made with.
     pub fn profile(&self) -> Profile {
         self.profile
+    }
+
+    /// How many threads there are.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.iter().count()
     }
 
     /// About how many bytes the machine takes.

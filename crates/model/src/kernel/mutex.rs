@@ -31,6 +31,10 @@ impl Mutex {
     pub(super) fn owner(&self) -> Option<ThreadId> {
         self.owner
     }
+
+    pub(super) fn permute(&mut self, of: impl Fn(ThreadId) -> ThreadId) {
+        self.owner = self.owner.map(of);
+    }
 }
 
 impl Kernel {

@@ -30,8 +30,14 @@ impl PushLock {
         self.exclusive.is_none() && self.shared.is_empty()
     }
 
-    fn held_by(&self, t: ThreadId) -> bool {
+    pub(super) fn held_by(&self, t: ThreadId) -> bool {
         self.exclusive == Some(t) || self.shared.contains(&t)
+    }
+
+    pub(super) fn permute(&mut self, of: impl Fn(ThreadId) -> ThreadId) {
+        self.exclusive = self.exclusive.map(&of);
+        self.shared.iter_mut().for_each(|t| *t = of(*t));
+        self.shared.sort_unstable();
     }
 }
 

@@ -77,6 +77,23 @@ impl Resource {
         (alone && !self.shared.is_empty()).then_some(true)
     }
 
+    /// How often the thread has it, exclusively and shared.
+    pub(super) fn holds(&self, t: ThreadId) -> (u32, u32) {
+        let owner = ResourceOwner::Thread(t);
+        let exclusive = self.exclusive.iter().find(|hold| hold.owner == owner);
+        let count = |hold: Option<&Hold>| hold.map_or(0, |hold| hold.count);
+        (count(exclusive), count(self.share(owner)))
+    }
+
+    pub(super) fn permute(&mut self, of: impl Fn(ThreadId) -> ThreadId) {
+        for hold in self.exclusive.iter_mut().chain(&mut self.shared) {
+            if let ResourceOwner::Thread(t) = &mut hold.owner {
+                *t = of(*t);
+            }
+        }
+        self.shared.sort_by_key(|hold| hold.owner);
+    }
+
     fn add_share(&mut self, owner: ResourceOwner, count: u32) {
         match self.shared.binary_search_by_key(&owner, |hold| hold.owner) {
             Ok(at) => self.shared[at].count += count,

@@ -201,6 +201,11 @@ impl Kernel {
         self.thread(t).wait.is_some()
     }
 
+    /// Whether the thread is in a wait, also when an APC routine interrupts it.
+    pub(crate) fn in_wait(&self, t: ThreadId) -> bool {
+        self.thread(t).waits().next().is_some()
+    }
+
     /// Whether the thread is in a wait that nothing has satisfied yet.
     pub(super) fn blocked(&self, t: ThreadId) -> bool {
         self.thread(t)

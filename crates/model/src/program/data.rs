@@ -64,12 +64,27 @@ impl Shape {
 
     /// Where a register is; `None` for one that the program does not name.
     pub(crate) fn register(&self, place: Place, register: usize) -> Option<usize> {
-        let file = match place {
+        let registers = self.registers(place);
+        let at = registers.start + register;
+        registers.contains(&at).then_some(at)
+    }
+
+    /// Where the registers of a place are.
+    pub(crate) fn registers(&self, place: Place) -> std::ops::Range<usize> {
+        let file = self.file(place);
+        self.registers_at[file]..self.registers_at[file + 1]
+    }
+
+    /// Where it is counted how often an APC has run.
+    pub(crate) fn ran(&self, apc: u8) -> usize {
+        self.ran_at + usize::from(apc)
+    }
+
+    fn file(&self, place: Place) -> usize {
+        match place {
             Place::Lane(lane) => lane.into(),
             Place::Body(apc) => self.lanes + usize::from(apc),
-        };
-        let at = self.registers_at[file] + register;
-        (at < self.registers_at[file + 1]).then_some(at)
+        }
     }
 
     pub(crate) fn assign(&self, change: Change) -> Assign {
@@ -78,16 +93,15 @@ impl Shape {
             let at = self.register(place, register.into());
             at.expect(named)
         };
-        let ran = |apc: u8| self.ran_at + usize::from(apc);
         let (to, from, add) = match change {
             Change::Put(place, to, value) => (register(place, to), None, value),
             Change::Load(place, to, variable) => (register(place, to), Some(variable.into()), 0),
-            Change::Count(place, to, apc) => (register(place, to), Some(ran(apc)), 0),
+            Change::Count(place, to, apc) => (register(place, to), Some(self.ran(apc)), 0),
             Change::Store(variable, from, constant) => {
                 let from = from.map(|(place, from)| register(place, from));
                 (variable.into(), from, constant)
             }
-            Change::Ran(apc) => (ran(apc), Some(ran(apc)), 1),
+            Change::Ran(apc) => (self.ran(apc), Some(self.ran(apc)), 1),
         };
         Assign { to, from, add }
     }
@@ -116,6 +130,15 @@ impl Data {
 
     pub(crate) fn shape(&self) -> &Arc<Shape> {
         &self.shape
+    }
+
+    /// Other values of the same shape.
+    pub(crate) fn with(&self, values: Vec<i64>) -> Self {
+        assert_eq!(values.len(), self.values.len(), "of the same shape");
+        Self {
+            values: values.into(),
+            shape: Arc::clone(&self.shape),
+        }
     }
 
     pub(crate) fn values(&self) -> &[i64] {
@@ -161,7 +184,7 @@ fn registers(program: &Program<'_>, place: Place) -> usize {
 }
 
 /// The register that a step writes.
-pub(super) fn written(step: Step) -> Option<Register> {
+pub(crate) fn written(step: Step) -> Option<Register> {
     match step {
         Step::ApcsDisabled { to }
         | Step::AllApcsDisabled { to }

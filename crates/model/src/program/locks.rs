@@ -3,7 +3,9 @@
 use apclab_protocol::program::{LockKind, Program};
 
 use super::number;
-use crate::kernel::{FastMutexId, FastMutexKind, Kernel, ObjectId, PushLockId, ResourceId};
+use crate::kernel::{
+    FastMutexId, FastMutexKind, Kernel, LockId, ObjectId, PushLockId, ResourceId, ThreadId,
+};
 
 /// A lock of the program.
 #[derive(Clone, Copy)]
@@ -35,6 +37,20 @@ pub(super) fn create(program: &Program<'_>, kernel: &mut Kernel) {
                 kernel.create_push_lock();
             }
         }
+    }
+}
+
+/// The lane that has the lock so that no other lane can get it before it releases it.
+pub(crate) fn exclusive_holder(
+    kernel: &Kernel,
+    program: &Program<'_>,
+    index: u8,
+) -> Option<ThreadId> {
+    match lock(program, index) {
+        Lock::Fast(mutex) => kernel.fast_mutex_owner(mutex),
+        Lock::Mutex(mutex) => kernel.mutex_owner(mutex),
+        Lock::Resource(resource) => kernel.exclusive_owner(LockId::Resource(resource)),
+        Lock::Push(push_lock) => kernel.exclusive_owner(LockId::PushLock(push_lock)),
     }
 }
 

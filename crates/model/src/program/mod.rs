@@ -34,8 +34,9 @@ use apclab_protocol::program::{Place, Program};
 
 use body::Body;
 use cursor::Cursor;
-pub(crate) use data::{Assign, Change, Data, Shape};
+pub(crate) use data::{Assign, Change, Data, Shape, read, written};
 pub use lane::Lane;
+pub(crate) use locks::exclusive_holder;
 pub use state::State;
 pub(crate) use turn::{Turn, grant_waits};
 
@@ -102,15 +103,15 @@ impl Event {
     }
 }
 
-fn thread(lane: usize) -> ThreadId {
+pub(crate) fn thread(lane: usize) -> ThreadId {
     ThreadId(number(lane))
 }
 
-fn place_of(lane: usize) -> Place {
+pub(crate) fn place_of(lane: usize) -> Place {
     Place::Lane(index8(lane))
 }
 
-fn index8(index: usize) -> u8 {
+pub(crate) fn index8(index: usize) -> u8 {
     u8::try_from(index).expect("an index into a program's table is small")
 }
 

@@ -60,6 +60,16 @@ impl State {
         (&self.kernel, &self.lanes, &self.data)
     }
 
+    /// A state of other parts.
+    pub(crate) fn with(&self, kernel: Kernel, lanes: Vec<Lane>, data: Data) -> Self {
+        Self {
+            kernel,
+            lanes,
+            data,
+            apart: self.apart,
+        }
+    }
+
     /// The APCs whose delivery, begin and return are events of their own, a bit each.
     pub(crate) fn apart(&self) -> u32 {
         self.apart

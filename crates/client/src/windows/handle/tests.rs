@@ -6,6 +6,8 @@ use std::os::windows::io::FromRawHandle;
 use std::os::windows::io::{IntoRawSocket, RawHandle};
 use std::time::Instant;
 
+use windows_sys::Win32::System::Threading::SetEvent;
+
 use super::*;
 
 /// IOCTL_AFD_POLL, which is METHOD_BUFFERED as our own requests are.
@@ -14,6 +16,11 @@ const POLL: u32 = 0x0001_2024;
 const ACCEPT: u32 = 0x80;
 /// A request that no socket knows.
 const UNKNOWN: u32 = 0x0001_2FFC;
+
+/// An event that nobody signals but the test, for the rest of the process.
+fn stop() -> &'static OwnedHandle {
+    Box::leak(Box::new(interrupt::event().expect("an event")))
+}
 
 /// A listening socket as an overlapped handle, and the poll for a connection to it.
 fn listener() -> (Handle, Vec<u8>, std::net::SocketAddr) {
@@ -31,7 +38,7 @@ fn listener() -> (Handle, Vec<u8>, std::net::SocketAddr) {
     // SAFETY: the socket is a handle that nobody else has any more. That it is closed by CloseHandle
     // leaves a few bytes to the socket library, in a test.
     let file = unsafe { OwnedHandle::from_raw_handle(raw as RawHandle) };
-    (Handle::of(file), poll, address)
+    (Handle::of(file, stop()), poll, address)
 }
 
 #[test]
@@ -48,6 +55,22 @@ fn a_request_that_is_late_is_cancelled() {
     };
     assert_eq!(answer, Err(cancelled));
     assert!(took >= within && took < CANCEL_DEADLINE, "{took:?}");
+}
+
+#[test]
+fn a_user_who_wants_to_stop_does_not_wait() {
+    let (handle, poll, _) = listener();
+    let stop = handle.stop;
+    let user = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        // SAFETY: the event lives as long as the process.
+        assert_ne!(unsafe { SetEvent(stop.as_raw_handle()) }, 0);
+    });
+    let started = Instant::now();
+    let answer = handle.ioctl_within(POLL, &poll, &mut [0; 32], Duration::from_mins(1));
+    assert_eq!(answer, Err(TargetError::Interrupted));
+    assert!(started.elapsed() < CANCEL_DEADLINE);
+    user.join().expect("no panic");
 }
 
 #[test]

@@ -106,15 +106,20 @@ pub(crate) fn report(mistake: &crate::debug::Mistake) {
 
 #[cfg(feature = "debug")]
 fn print((what, place): (&core::ffi::CStr, crate::debug::Place)) {
-    let file = place.file();
-    let length = i32::try_from(file.len()).unwrap_or(i32::MAX);
-    // SAFETY: the format takes a string, a string of a given length, and a number, which follow;
-    // DbgPrint may be called at these IRQLs.
+    // The end of the name, with the zero that C wants.
+    let mut file = [0_u8; 128];
+    let name = place.file().as_bytes();
+    let room = file.len() - 1;
+    let end = name.get(name.len().saturating_sub(room)..).unwrap_or(name);
+    for (to, from) in file.iter_mut().zip(end) {
+        *to = *from;
+    }
+    // SAFETY: the format takes two strings and a number, which follow; DbgPrint may be called at these
+    // IRQLs.
     unsafe {
         ntddk::DbgPrint(
-            c"apclab-guards: %s: %.*s:%u\n".as_ptr(),
+            c"apclab-guards: %s %s:%u\n".as_ptr(),
             what.as_ptr(),
-            length,
             file.as_ptr(),
             place.line(),
         );

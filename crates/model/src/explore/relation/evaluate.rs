@@ -22,7 +22,7 @@ impl Relation<'_> {
     /// Everything that the lane may do in that machine and at that place, by the code of
     /// [`crate::program::apply`].
     pub(in crate::explore) fn evaluate(&self, lane: usize, kernel: Id, place: Id) -> Evaluated {
-        let (kernel, at) = (self.kernels.get(kernel), self.places[lane].get(place));
+        let (kernel, at) = (self.kernels.get(kernel), self.place(lane, place));
         let mut events = Vec::new();
         let at_barrier = at.enabled(kernel, self.program, lane, &mut events);
         let moves = events.into_iter().map(|event| {
@@ -76,34 +76,45 @@ impl Relation<'_> {
         (lane, kernel, place): (usize, Id, Id),
         evaluated: Evaluated,
     ) {
-        let moves = evaluated.moves.into_iter().map(|(event, moved)| {
-            self.events.push(event);
-            match moved {
-                Ok(moved) => Move {
-                    kernel: self.kernels.id(moved.kernel),
-                    place: self.places[lane].id(moved.place),
-                    ops: Range::append(&mut self.ops, self.values.ops(&moved.changes)),
-                    woken: Range::append(&mut self.lanes_woken, moved.woken),
-                    bug_check: None,
-                },
-                Err(bug_check) => Move {
-                    kernel,
-                    place,
-                    ops: Range::default(),
-                    woken: Range::default(),
-                    bug_check: Some(self.bug_checks.id(bug_check)),
-                },
-            }
+        let before = Arc::clone(self.place(lane, place));
+        let events: Vec<_> = evaluated.moves.iter().map(|(event, _)| *event).collect();
+        // After a bug check nothing happens any more: such an event is never enough.
+        let stops = evaluated.moves.iter().any(|(_, moved)| moved.is_err());
+        let ample = self.ample.as_mut().filter(|_| !stops);
+        let own = ample.and_then(|ample| {
+            let kernel = self.kernels.get(kernel);
+            ample.own(kernel, lane, &before, &events)
+        });
+        self.events.extend(events);
+        let moves = evaluated.moves.into_iter().map(|(_, moved)| match moved {
+            Ok(moved) => Move {
+                kernel: self.kernels.id(moved.kernel),
+                ops: Range::append(
+                    &mut self.ops,
+                    self.values
+                        .ops(&moved.changes, &self.live, lane, (&before, &moved.place)),
+                ),
+                place: self.places[self.table_of[lane]].id(moved.place),
+                woken: Range::append(&mut self.lanes_woken, moved.woken),
+                bug_check: None,
+            },
+            Err(bug_check) => Move {
+                kernel,
+                place,
+                ops: Range::default(),
+                woken: Range::default(),
+                bug_check: Some(self.bug_checks.id(bug_check)),
+            },
         });
         let moves: Vec<_> = moves.collect();
         let range = Range::append(&mut self.moves, moves);
         let list = List {
-            first: range.first,
-            len: range.len,
+            moves: range,
             at_barrier: evaluated.at_barrier,
             parked: evaluated.parked,
+            own,
         };
-        self.lists[lane].insert(key(kernel, place), list);
+        self.lists[lane].insert(kernel, place, list);
     }
 
     /// Finds and remembers anything else that is missing.
@@ -119,25 +130,44 @@ impl Relation<'_> {
             }
             Miss::Woken { lane, place } => {
                 let mut changes = Vec::new();
-                let mut at = Lane::clone(self.places[lane].get(place));
+                let before = Arc::clone(self.place(lane, place));
+                let mut at = Lane::clone(&before);
                 at.wait_ended(self.program, lane, true, &mut changes);
-                let arrival = self.arrival(lane, at, &changes);
+                let arrival = self.arrival(lane, &before, at, &changes);
                 self.woken[lane].insert(place, arrival);
             }
             Miss::Passed { lane, place } => {
-                let mut at = Lane::clone(self.places[lane].get(place));
+                let before = Arc::clone(self.place(lane, place));
+                let mut at = Lane::clone(&before);
                 at.pass_barrier(self.program, lane);
-                let arrival = self.arrival(lane, at, &[]);
+                let arrival = self.arrival(lane, &before, at, &[]);
                 self.passed[lane].insert(place, arrival);
             }
             Miss::Sum { sum, value } => self.values.learn(sum, value),
+            Miss::Conflict { own, other, place } => {
+                let place_of_other = self.place(other, place);
+                let ample = self.ample.as_ref();
+                let conflict =
+                    ample.is_none_or(|ample| ample.conflicts(own, other, place_of_other));
+                self.conflicts.insert((own, other, place), conflict);
+            }
+            Miss::Permuted {
+                kernel,
+                permutation,
+            } => {
+                let permuted = self.kernels.get(kernel);
+                let permuted = permuted.permuted(|t| permutation.of_thread(t));
+                let permuted = self.kernels.id(permuted);
+                self.permuted.insert((kernel, permutation), permuted);
+            }
         }
     }
 
-    fn arrival(&mut self, lane: usize, at: Lane, changes: &[Change]) -> Arrival {
+    fn arrival(&mut self, lane: usize, before: &Lane, at: Lane, changes: &[Change]) -> Arrival {
+        let ops = self.values.ops(changes, &self.live, lane, (before, &at));
         Arrival {
-            place: self.places[lane].id(at),
-            ops: Range::append(&mut self.ops, self.values.ops(changes)),
+            place: self.places[self.table_of[lane]].id(at),
+            ops: Range::append(&mut self.ops, ops),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Variables, registers and counts, as numbers in the fields of a state.
 
 use super::*;
-use crate::program::Data;
+use crate::program::{Data, place_of};
 
 /// A change to a field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::explore) enum Op {
+pub(super) enum Op {
     /// It gets a value.
     Put { to: u16, value: Id },
     /// It gets the value of another.
@@ -18,11 +18,16 @@ pub(in crate::explore) enum Op {
 pub(super) struct Values {
     shape: Arc<Shape>,
     known: Intern<i64>,
-    /// For each value of the data its field.
-    fields: Vec<u16>,
+    /// For each value of the data its field, if it matters.
+    fields: Vec<Option<u16>>,
     slots: usize,
     sums: Vec<Sum>,
-    observed: Vec<Option<usize>>,
+    /// The observed values, under every permutation of identical lanes.
+    observed: Vec<Vec<Option<usize>>>,
+    /// The fields of what is in any of them, each once.
+    looked_at: Vec<usize>,
+    /// The fields of the registers of each lane.
+    registers: Vec<Vec<u16>>,
 }
 
 /// The sums of values with one constant.
@@ -32,29 +37,57 @@ struct Sum {
 }
 
 impl Values {
-    pub(super) fn new(program: &Program<'_>, data: &Data) -> Self {
+    pub(super) fn new(
+        program: &Program<'_>,
+        data: &Data,
+        live: &Live,
+        symmetry: Option<&Symmetry>,
+    ) -> Self {
         let shape = Arc::clone(data.shape());
-        let observed = (0..program.observed_len()).filter_map(|index| program.observed(index));
-        let at = |observed| match observed {
+        let mut known = Intern::new();
+        known.id(0);
+        let mut slots = 0;
+        let fields = (0..data.values().len()).map(|index| {
+            live.ever(index).then(|| {
+                slots += 1;
+                narrow(slots - 1)
+            })
+        });
+        let fields: Vec<_> = fields.collect();
+        let registers = (0..program.lanes()).map(|lane| {
+            let own = shape.registers(place_of(lane));
+            own.filter_map(|index| fields[index]).collect()
+        });
+        let registers = registers.collect();
+        let group = symmetry.map_or(vec![Permutation::IDENTITY], Symmetry::group);
+        let all = || (0..program.observed_len()).filter_map(|index| program.observed(index));
+        let at = |observed, permutation: &Permutation| match observed {
             Observed::Variable(variable) => Some(usize::from(variable)),
             Observed::Register { lane, register } => {
-                shape.register(Place::Lane(lane), register.into())
+                let lane = place_of(permutation.of(lane.into()));
+                shape.register(lane, register.into())
             }
             Observed::ApcRegister { apc, register } => {
                 shape.register(Place::Body(apc), register.into())
             }
         };
-        let observed = observed.map(at).collect();
-        let slots = data.values().len();
-        let mut known = Intern::new();
-        known.id(0);
+        let observed = group.iter().map(|permutation| {
+            let indices = all().map(|observed| at(observed, permutation));
+            indices.collect::<Vec<_>>()
+        });
+        let observed: Vec<_> = observed.collect();
+        let mut looked_at: Vec<_> = observed.iter().flatten().flatten().copied().collect();
+        looked_at.sort_unstable();
+        looked_at.dedup();
         Self {
-            fields: (0..slots).map(narrow).collect(),
+            fields,
             shape,
             known,
             slots,
             sums: Vec::new(),
             observed,
+            looked_at,
+            registers,
         }
     }
 
@@ -66,46 +99,89 @@ impl Values {
         self.slots
     }
 
-    pub(super) fn get(&self, id: Id) -> i64 {
+    fn get(&self, id: Id) -> i64 {
         **self.known.get(id)
+    }
+
+    pub(super) fn registers(&self, lane: usize) -> &[u16] {
+        &self.registers[lane]
     }
 
     /// The numbers of the fields' values.
     pub(super) fn number(&mut self, values: &[i64]) -> Vec<Id> {
-        values.iter().map(|&value| self.known.id(value)).collect()
+        let matter = values
+            .iter()
+            .zip(&self.fields)
+            .filter(|(_, field)| field.is_some());
+        matter.map(|(&value, _)| self.known.id(value)).collect()
     }
 
-    pub(super) fn outcome<const W: usize>(
+    /// All values; 0 for those without a field.
+    pub(super) fn all<const W: usize>(&self, layout: &Layout, state: &Words<W>) -> Vec<i64> {
+        let value = |field: &Option<u16>| {
+            field.map_or(0, |slot| {
+                self.get(layout.slots[usize::from(slot)].get(state))
+            })
+        };
+        self.fields.iter().map(value).collect()
+    }
+
+    /// The numbers of all values that an outcome may have, whichever identical lane is which.
+    pub(super) fn seen<const W: usize>(
         &self,
         layout: &Layout,
         state: &Words<W>,
-        outcome: &mut Vec<Id>,
+        seen: &mut Vec<Id>,
     ) {
-        let value = |at: &Option<usize>| {
-            // A register that no step names is 0.
-            at.map_or(0, |at| {
-                layout.slots[usize::from(self.fields[at])].get(state)
-            })
-        };
-        outcome.clear();
-        outcome.extend(self.observed.iter().map(value));
+        seen.clear();
+        seen.extend(self.looked_at.iter().map(|&index| {
+            let field = self.fields[index].map(|slot| layout.slots[usize::from(slot)]);
+            field.map_or(0, |field| field.get(state))
+        }));
     }
 
-    pub(super) fn ops(&mut self, changes: &[Change]) -> Vec<Op> {
+    /// The outcome that [`Values::seen`] is, for each permutation in the order of the group.
+    pub(super) fn outcomes<'a>(&'a self, seen: &'a [Id]) -> impl Iterator<Item = Vec<i64>> + 'a {
+        let value = |index: &Option<usize>| {
+            // A register that no step names is 0.
+            let at = index.and_then(|index| self.looked_at.binary_search(&index).ok());
+            at.map_or(0, |at| self.get(seen[at]))
+        };
+        let outcomes = self.observed.iter();
+        outcomes.map(move |observed| observed.iter().map(value).collect())
+    }
+
+    /// What a lane's changes do to the fields, between two of its places.
+    pub(super) fn ops(
+        &mut self,
+        changes: &[Change],
+        live: &Live,
+        lane: usize,
+        (before, after): (&Lane, &Lane),
+    ) -> Vec<Op> {
         let shape = Arc::clone(&self.shape);
         let assigns = changes.iter().map(|&change| shape.assign(change));
-        assigns.map(|assign| self.op(assign)).collect()
+        let assigns = assigns.filter(|assign| live.at(lane, after, assign.to));
+        let clear = |to| Assign {
+            to,
+            from: None,
+            add: 0,
+        };
+        let cleared = live.dying(lane, before, after).map(clear);
+        let all = assigns.chain(cleared);
+        all.filter_map(|assign| self.op(assign)).collect()
     }
 
-    fn op(&mut self, assign: Assign) -> Op {
-        let to = self.fields[assign.to];
+    /// `None` when the value that changes does not matter.
+    fn op(&mut self, assign: Assign) -> Option<Op> {
+        let to = self.fields[assign.to]?;
         let Some(from) = assign.from else {
             let value = self.known.id(assign.add);
-            return Op::Put { to, value };
+            return Some(Op::Put { to, value });
         };
-        let from = self.fields[from];
+        let from = self.fields[from].expect("what is looked at matters");
         if assign.add == 0 {
-            return Op::Copy { to, from };
+            return Some(Op::Copy { to, from });
         }
         let known = self.sums.iter().position(|sum| sum.constant == assign.add);
         let sum = known.unwrap_or_else(|| {
@@ -116,10 +192,11 @@ impl Values {
             self.sums.len() - 1
         });
         let sum = narrow(sum);
-        Op::Sum { to, from, sum }
+        Some(Op::Sum { to, from, sum })
     }
 
     /// Gives the sum that is missing, if one is.
+    #[inline]
     pub(super) fn operate<const W: usize>(
         &self,
         layout: &Layout,
