@@ -80,6 +80,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         table.add_row([mutant.fact(), mutant.what(), &killed]);
     }
     println!("{}", table.trim_fmt());
+    if options.facts.is_empty() {
+        let known = |fact: &str| Mutant::ALL.iter().any(|mutant| mutant.fact() == fact);
+        let without: Vec<_> = naming.keys().filter(|fact| !known(fact)).copied().collect();
+        println!("\nwithout a mutant: {}", without.join(", "));
+    }
     let count = table.row_count();
     if survivors.is_empty() {
         println!("\n{count} mutants, all killed by tests that name their facts");

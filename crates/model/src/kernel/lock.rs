@@ -145,7 +145,10 @@ impl Kernel {
     /// Whether the claim can be met at the moment when it is made.
     fn open_to_newcomer(&self, t: ThreadId, claim: Claim) -> bool {
         match claim {
-            Claim::FastMutex { mutex, .. } => self.fast_mutex_free(mutex),
+            Claim::FastMutex { mutex, .. } => {
+                let again = self.gets_wrong(Mutant::FastMutexNotRecursive);
+                self.fast_mutex_free(mutex) || (again && self.fast_mutex_owner(mutex) == Some(t))
+            }
             Claim::Resource { resource, mode, .. } => self.resource_open(t, resource, mode),
             Claim::PushLock { lock, behind, .. } => {
                 self.push_lock_open(t, lock, claim.exclusive(), behind)

@@ -60,6 +60,7 @@ mutants! {
     FastMutexDefers "fast-mutex-defers" "APCs run in the holder of a fast mutex.",
     FastMutexReleaseDelivers "fast-mutex-release-delivers" "The release of a fast mutex forces nothing.",
     FastMutexExcludes "fast-mutex-excludes" "A fast mutex that is held may be acquired.",
+    FastMutexNotRecursive "fast-mutex-not-recursive" "Who holds a fast or guarded mutex gets it again.",
     FastMutexTry "fast-mutex-try" "A try of a fast mutex raises the IRQL also when it fails.",
     GuardedMutexRaises "guarded-mutex-raises" "The holder of a guarded mutex keeps its IRQL as far as it can see.",
     GuardedMutexDefers "guarded-mutex-defers" "APCs run in the holder of a guarded mutex.",
