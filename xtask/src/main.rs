@@ -44,7 +44,7 @@ enum Task {
     Driver(driver::Options),
     /// Write include/apclab.h from the protocol
     Header(header::Options),
-    /// Make target/package/apclab-<version>-x64.zip for a Windows test machine
+    /// Make target/package/apclab-VERSION-x64.zip for a Windows test machine
     Package(package::Options),
     /// Build everything; run the litmus tests and measure the matrix through the driver in the host
     Run(run::Options),

@@ -155,6 +155,11 @@ impl File {
         }
     }
 
+    /// Its name in the package.
+    pub(super) fn name(&self) -> &str {
+        self.name
+    }
+
     /// The hash that the catalog has for it.
     pub(super) fn sha256(&self) -> &[u8] {
         &self.sha256

@@ -11,6 +11,7 @@ use super::{catalog, copied_files, setupapi, sign};
 use crate::image;
 use crate::setup::WindowsTools;
 use crate::setup::packaging::Packaging;
+use crate::vendor::hex;
 use crate::workspace::Workspace;
 
 /// The files that are made; those that are copied come on top of them.
@@ -89,7 +90,9 @@ fn signatures(tools: &Packaging, place: &Path, files: &Files) -> Result<()> {
     for member in &members {
         ensure!(
             tags.iter().any(|tag| tag == member.sha256()),
-            "the catalog has not the hash of {member:?}"
+            "the catalog has not the hash of {}, {}",
+            member.name(),
+            hex(member.sha256())
         );
     }
     // A check that lets everything pass would be none: one changed byte of the code must be noticed.

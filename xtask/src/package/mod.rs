@@ -96,8 +96,11 @@ pub(crate) fn make(workspace: &Workspace, toolchain: Toolchain) -> Result<()> {
 
     let folder = format!("apclab-{VERSION}-x64");
     let path = workspace.package().join(format!("{folder}.zip"));
-    archive::write(&path, &folder, &files)?;
-    check::check(workspace, &tools, &windows, &path, &folder)?;
+    // What fails the checks does not get the name of a package.
+    let unchecked = path.with_extension("unchecked");
+    archive::write(&unchecked, &folder, &files)?;
+    check::check(workspace, &tools, &windows, &unchecked, &folder)?;
+    fs::rename(&unchecked, &path)?;
     println!(
         "{}: {} files, {} bytes; signatures and hashes are right",
         path.display(),
