@@ -78,7 +78,87 @@ fn collect(node: Node<'_>, lines: &mut Vec<usize>) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::process::Command;
+
     use super::mistakes;
+
+    /// Stand-ins for what scripts/qemu/run.sh calls. The machine asks for a restart in the first call, stops in
+    /// the second, and ends the third with a failed test.
+    const STAND_INS: [(&str, &str); 5] = [
+        (
+            "qemu-img",
+            "[ \"$1\" != info ] || echo '    \"format\": \"qcow2\"'",
+        ),
+        ("qemu-system-x86_64", "exec /bin/sleep 100"),
+        ("sleep", ":"),
+        ("scp", "echo scp >> \"$0.log\""),
+        (
+            "ssh",
+            "last=\"${@: -1}\"; echo \"$last\" >> \"$0.log\"
+            case $last in
+                *LastBootUpTime*) cat \"$0.boot\" ;;
+                *apclab.ps1*)
+                    echo x >> \"$0.calls\"
+                    case $(wc -l < \"$0.calls\") in
+                        1) exit 10 ;;
+                        2) echo 202601020000 > \"$0.boot\"; exit 255 ;;
+                        *) exit 1 ;;
+                    esac ;;
+                'shutdown /r'*) echo 202601010000 > \"$0.boot\" ;;
+            esac",
+        ),
+    ];
+
+    #[test]
+    #[cfg(unix)]
+    fn the_script_for_qemu_goes_on_after_restarts_and_bug_checks() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let place = std::env::temp_dir().join(format!("apclab-qemu-{}", std::process::id()));
+        fs::create_dir_all(&place).expect("a folder for temporary files");
+        for (name, text) in STAND_INS {
+            let path = place.join(name);
+            fs::write(&path, format!("#!/bin/bash\n{text}\n")).expect("it can be written");
+            let executable = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(&path, executable).expect("it is ours");
+        }
+        fs::write(place.join("ssh.boot"), "202501010000\n").expect("it can be written");
+        for name in ["image.qcow2", "apclab.zip"] {
+            fs::write(place.join(name), "").expect("it can be written");
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let path = std::env::var("PATH").expect("there is a search path");
+        let output = Command::new(root.join("scripts/qemu/run.sh"))
+            .current_dir(&place)
+            .env("PATH", format!("{}:{path}", place.display()))
+            .args([
+                "--image",
+                "image.qcow2",
+                "--package",
+                "apclab.zip",
+                "--user",
+                "tester",
+            ])
+            .arg("--verifier")
+            .output()
+            .expect("bash is here");
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(told.contains("call 3 in the machine"), "{told}");
+        assert!(!told.contains("call 4 in the machine"), "{told}");
+        let log = fs::read_to_string(place.join("ssh.log")).expect("ssh was called");
+        assert_eq!(log.matches("shutdown /r").count(), 1, "{log}");
+        assert_eq!(log.matches(" -Verifier").count(), 3, "{log}");
+        let copies = fs::read_to_string(place.join("scp.log")).expect("scp was called");
+        assert_eq!(
+            copies.lines().count(),
+            2,
+            "the package there, the results back"
+        );
+        fs::remove_dir_all(&place).expect("it can be removed");
+    }
 
     #[test]
     fn a_mistake_in_powershell_is_found_with_its_line() {
