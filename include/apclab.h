@@ -24,7 +24,7 @@ extern "C" {
 
 /* Version of everything in this crate that crosses the IOCTL border. A driver refuses requests of any
    other version with APCLAB_STATUS_REVISION_MISMATCH. */
-#define APCLAB_VERSION 1u
+#define APCLAB_VERSION 2u
 /* Size of the header in bytes. */
 #define APCLAB_HEADER_SIZE 16u
 /* "No lane", "no step", "no offset" in a apclab_load_reply. */
@@ -40,7 +40,7 @@ extern "C" {
 /* APCP at the front of every program. */
 #define APCLAB_PROGRAM_MAGIC 1346588737u
 /* Version of the program format. */
-#define APCLAB_PROGRAM_FORMAT 1u
+#define APCLAB_PROGRAM_FORMAT 2u
 /* Size of the fixed head in bytes. */
 #define APCLAB_PROGRAM_HEAD_SIZE 48u
 /* Size of one entry of each table in bytes. */
@@ -75,7 +75,7 @@ extern "C" {
 #define APCLAB_MAX_EVENTS 16u
 /* APC objects. */
 #define APCLAB_MAX_APCS 16u
-/* Locks: fast mutexes, guarded mutexes and mutexes. */
+/* Locks: fast mutexes, guarded mutexes, mutexes, resources and push locks. */
 #define APCLAB_MAX_LOCKS 16u
 /* Locks, raises and blocks that one lane has open at the same time. Each costs kernel stack. */
 #define APCLAB_MAX_SCOPES 8u
@@ -97,6 +97,8 @@ extern "C" {
 #define APCLAB_MAX_TRACE_RECORDS_PER_LANE 1024u
 /* Iterations of one run. */
 #define APCLAB_MAX_ITERATIONS 100000000u
+/* Longest random delay before a step, in microseconds. */
+#define APCLAB_MAX_DELAY_US 1000u
 /* Deadline of a run, in milliseconds. */
 #define APCLAB_MAX_RUN_DEADLINE_MS 600000u
 /* Deadline of one wait inside an iteration, in milliseconds. */
@@ -162,6 +164,21 @@ extern "C" {
 #define APCLAB_ROUTINES_INSERT_QUEUE_APC 2u
 /* All that are needed to queue APCs. */
 #define APCLAB_ROUTINES_APC 3u
+/* The machine beneath ends a deadlock: DEADLOCKS_END was found, which no Windows kernel exports. */
+#define APCLAB_ROUTINES_DEADLOCKS_END 4u
+/* The routines of push locks were found. */
+#define APCLAB_ROUTINES_PUSH_LOCKS 8u
+
+/* Bits of apclab_program_head.flags. */
+
+/* Lanes may wait for each other for ever, or a lane for itself: the order of locks is not checked. Such
+   a program runs only where somebody ends a deadlock, or POLLED. */
+#define APCLAB_PROGRAM_MAY_DEADLOCK 1u
+/* Waits for fast mutexes, guarded mutexes and resources are loops of tries, with the run's wait
+   deadline. */
+#define APCLAB_PROGRAM_POLLED 2u
+/* All that there are. */
+#define APCLAB_PROGRAM_ALL 3u
 
 /* Operations of steps. */
 enum apclab_op {
@@ -202,17 +219,43 @@ enum apclab_op {
     APCLAB_OP_LOAD = 17,
     /* Like Wait, with a time-out of its own that is a result and no failure. */
     APCLAB_OP_WAIT_FOR = 18,
-    /* ExAcquireFastMutex, KeAcquireGuardedMutex, or a wait for a KMUTEX with the run's wait deadline. */
+    /* ExAcquireFastMutex, KeAcquireGuardedMutex, a wait for a KMUTEX with the run's wait deadline, an
+       acquire of a resource with Wait TRUE, or an acquire of a push lock. */
     APCLAB_OP_ACQUIRE = 19,
-    /* ExReleaseFastMutex, KeReleaseGuardedMutex or KeReleaseMutex. */
+    /* ExReleaseFastMutex, KeReleaseGuardedMutex, KeReleaseMutex, ExReleaseResourceLite, or the release
+       of a push lock. */
     APCLAB_OP_RELEASE = 20,
-    /* ExTryToAcquireFastMutex, KeTryToAcquireGuardedMutex, or a wait for a KMUTEX with a time-out of
-       its own. The block that follows, up to its End, runs only with the lock, and releases it. */
+    /* ExTryToAcquireFastMutex, KeTryToAcquireGuardedMutex, a wait for a KMUTEX with a time-out of its
+       own, or an acquire of a resource with Wait FALSE. The block that follows, up to its End, runs
+       only with the lock, and releases it. */
     APCLAB_OP_TRY = 21,
     /* Executes the block that follows, up to its End, so many times. */
     APCLAB_OP_REPEAT = 22,
     /* Ends the block of a Try or Repeat. */
-    APCLAB_OP_END = 23
+    APCLAB_OP_END = 23,
+    /* ExEnterCriticalRegionAndAcquireResourceExclusive, ExEnterCriticalRegionAndAcquireResourceShared
+       or ExEnterCriticalRegionAndAcquireSharedWaitForExclusive. */
+    APCLAB_OP_ENTER_ACQUIRE = 24,
+    /* ExReleaseResourceAndLeaveCriticalRegion. */
+    APCLAB_OP_RELEASE_LEAVE = 25,
+    /* ExConvertExclusiveToSharedLite. */
+    APCLAB_OP_CONVERT = 26,
+    /* ExReinitializeResourceLite. */
+    APCLAB_OP_REINITIALIZE = 27,
+    /* ExIsResourceAcquiredExclusiveLite: 1 or 0. */
+    APCLAB_OP_ACQUIRED_EXCLUSIVE = 28,
+    /* ExIsResourceAcquiredSharedLite: how often the thread holds the resource, in either mode. */
+    APCLAB_OP_ACQUIRED_SHARED = 29,
+    /* ExGetExclusiveWaiterCount, an estimate. */
+    APCLAB_OP_EXCLUSIVE_WAITERS = 30,
+    /* ExGetSharedWaiterCount, an estimate. */
+    APCLAB_OP_SHARED_WAITERS = 31,
+    /* ExSetResourceOwnerPointer: what the lane holds of the resource belongs to nobody's thread from
+       now on, and whoever executes ReleaseFor releases it. What nobody has released is released when
+       the iteration's lanes have ended. */
+    APCLAB_OP_HAND_OVER = 32,
+    /* ExReleaseResourceForThreadLite: releases once what a lane has handed over. */
+    APCLAB_OP_RELEASE_FOR = 33
 };
 
 /* Kinds of events. */
@@ -238,7 +281,23 @@ enum apclab_lock_kind {
     /* KGUARDED_MUTEX: as a fast mutex since Windows 8. */
     APCLAB_LOCK_KIND_GUARDED_MUTEX = 1,
     /* KMUTEX: its owner is as in a critical region, once whatever the recursion. */
-    APCLAB_LOCK_KIND_MUTEX = 2
+    APCLAB_LOCK_KIND_MUTEX = 2,
+    /* ERESOURCE: shared or exclusive, recursive; its holder has normal kernel APCs disabled. */
+    APCLAB_LOCK_KIND_RESOURCE = 3,
+    /* EX_PUSH_LOCK: shared or exclusive, not recursive; its holder has normal kernel APCs disabled. */
+    APCLAB_LOCK_KIND_PUSH_LOCK = 4
+};
+
+/* How a lock is acquired: apclab_step.from of the steps that acquire. */
+enum apclab_mode {
+    /* ExAcquireResourceExclusiveLite, ExAcquirePushLockExclusive. */
+    APCLAB_MODE_EXCLUSIVE = 0,
+    /* ExAcquireResourceSharedLite, ExAcquirePushLockShared. */
+    APCLAB_MODE_SHARED = 1,
+    /* ExAcquireSharedStarveExclusive: passes those that wait for exclusive. */
+    APCLAB_MODE_SHARED_STARVE_EXCLUSIVE = 2,
+    /* ExAcquireSharedWaitForExclusive: queues behind those that wait for exclusive. */
+    APCLAB_MODE_SHARED_WAIT_FOR_EXCLUSIVE = 3
 };
 
 /* What an observed value is. */
@@ -274,7 +333,9 @@ enum apclab_malformed {
     /* A field that the step does not use is not zero. */
     APCLAB_MALFORMED_UNUSED = 10,
     /* A time-out or a count of a step is out of its range. */
-    APCLAB_MALFORMED_RANGE = 11
+    APCLAB_MALFORMED_RANGE = 11,
+    /* The step, or the mode in which it acquires, is not for that kind of lock. */
+    APCLAB_MALFORMED_LOCK = 12
 };
 
 /* Why a program is refused: apclab_load_reply.reason with APCLAB_STATUS_REFUSED. */
@@ -303,14 +364,31 @@ enum apclab_reason {
     APCLAB_REASON_LOCK_ORDER = 109,
     /* More locks, raises and blocks open at the same time than APCLAB_MAX_SCOPES. */
     APCLAB_REASON_TOO_MANY_SCOPES = 110,
-    /* A block ends with other regions open, or other mutexes held, than it began with. */
+    /* A block ends with other regions open, or other locks held, than it began with. */
     APCLAB_REASON_UNBALANCED_BLOCK = 111,
     /* The lane executes more steps than APCLAB_MAX_EXECUTED_STEPS. */
     APCLAB_REASON_TOO_LONG = 112,
     /* A step that an APC's body may not have: it could block, or change the IRQL. */
     APCLAB_REASON_NOT_IN_A_BODY = 113,
     /* An APC's body queues an APC that is declared no later: bodies could queue each other for ever. */
-    APCLAB_REASON_QUEUES_BACKWARDS = 114
+    APCLAB_REASON_QUEUES_BACKWARDS = 114,
+    /* A resource or a push lock is acquired, held on or released where normal kernel APCs are enabled. */
+    APCLAB_REASON_NEEDS_REGION = 115,
+    /* An acquire that waits for the lane itself: exclusive, or shared behind those that wait for
+       exclusive, of a resource that the lane shares. */
+    APCLAB_REASON_WAITS_FOR_ITSELF = 116,
+    /* A convert of a resource that the lane does not hold exclusively. */
+    APCLAB_REASON_NOT_EXCLUSIVE = 117,
+    /* A reinitialise of a resource that is held, or that another lane names. */
+    APCLAB_REASON_IN_USE = 118,
+    /* A wait for a resource that some lane hands over: no lane might be left that releases it. */
+    APCLAB_REASON_HANDED_OVER = 119,
+    /* A lane hands a resource over for the second time. */
+    APCLAB_REASON_HANDED_OVER_TWICE = 120,
+    /* The program says that it may deadlock, and nothing here would end a deadlock. */
+    APCLAB_REASON_MAY_DEADLOCK = 121,
+    /* The program acquires a push lock, and its routines were not found. */
+    APCLAB_REASON_NO_PUSH_LOCKS = 122
 };
 
 /* How a run ended. */
@@ -338,7 +416,10 @@ enum apclab_trace_kind {
     /* A wait hit its deadline, and the lane gives the iteration up. */
     APCLAB_TRACE_KIND_TIMED_OUT = 7,
     /* The lane has finished and parks. */
-    APCLAB_TRACE_KIND_END = 8
+    APCLAB_TRACE_KIND_END = 8,
+    /* The lock of the step has been acquired. What a step acquires, it is Done with only when the scope
+       has ended, where the scope is one call of the interpreter. */
+    APCLAB_TRACE_KIND_ACQUIRED = 9
 };
 
 /* The device, for CreateFileA and CreateFileW. */
@@ -441,12 +522,18 @@ typedef struct apclab_run_request {
     uint32_t deadline_ms; /* Of the whole run, 1 to APCLAB_MAX_RUN_DEADLINE_MS. */
     uint32_t wait_deadline_ms; /* Of each wait, 1 to APCLAB_MAX_WAIT_DEADLINE_MS. */
     uint32_t trace_iteration; /* The iteration to trace, from 1; 0 for none. */
+    uint64_t seed; /* Of the random delays. */
+    uint32_t delay_us; /* The longest random delay before a step, in microseconds; 0 for none. */
+    uint8_t reserved0[4]; /* Zero. */
 } apclab_run_request;
-APCLAB_ASSERT(sizeof(struct apclab_run_request) == 16);
+APCLAB_ASSERT(sizeof(struct apclab_run_request) == 32);
 APCLAB_ASSERT(offsetof(struct apclab_run_request, iterations) == 0);
 APCLAB_ASSERT(offsetof(struct apclab_run_request, deadline_ms) == 4);
 APCLAB_ASSERT(offsetof(struct apclab_run_request, wait_deadline_ms) == 8);
 APCLAB_ASSERT(offsetof(struct apclab_run_request, trace_iteration) == 12);
+APCLAB_ASSERT(offsetof(struct apclab_run_request, seed) == 16);
+APCLAB_ASSERT(offsetof(struct apclab_run_request, delay_us) == 24);
+APCLAB_ASSERT(offsetof(struct apclab_run_request, reserved0) == 28);
 
 /* Reply to RUN. With APCLAB_STATUS_BASELINE_DISABLED only baseline and processors say anything. */
 typedef struct apclab_run_reply {
@@ -550,7 +637,8 @@ typedef struct apclab_program_head {
     uint32_t length; /* Of the whole program in bytes. */
     uint32_t steps[6]; /* Steps of each lane; 0 past the last. */
     uint8_t raw; /* Bit i is set when lane i is raw. */
-    uint8_t reserved0[7]; /* Zero. */
+    uint8_t flags; /* APCLAB_PROGRAM_MAY_DEADLOCK, _POLLED. */
+    uint8_t reserved0[6]; /* Zero. */
 } apclab_program_head;
 APCLAB_ASSERT(sizeof(struct apclab_program_head) == 48);
 APCLAB_ASSERT(offsetof(struct apclab_program_head, magic) == 0);
@@ -564,7 +652,8 @@ APCLAB_ASSERT(offsetof(struct apclab_program_head, locks) == 11);
 APCLAB_ASSERT(offsetof(struct apclab_program_head, length) == 12);
 APCLAB_ASSERT(offsetof(struct apclab_program_head, steps) == 16);
 APCLAB_ASSERT(offsetof(struct apclab_program_head, raw) == 40);
-APCLAB_ASSERT(offsetof(struct apclab_program_head, reserved0) == 41);
+APCLAB_ASSERT(offsetof(struct apclab_program_head, flags) == 41);
+APCLAB_ASSERT(offsetof(struct apclab_program_head, reserved0) == 42);
 
 /* An event in a program. */
 typedef struct apclab_event {
@@ -617,7 +706,7 @@ typedef struct apclab_step {
     uint8_t op; /* enum apclab_op. */
     uint8_t to; /* Destination register, or APCLAB_NO_REGISTER. */
     uint8_t index; /* Of the variable, event, APC or lock, or 0. */
-    uint8_t from; /* Source register, or APCLAB_NO_REGISTER. */
+    uint8_t from; /* Source register, enum apclab_mode, or lane; or APCLAB_NO_REGISTER. */
     uint32_t length; /* Steps in the block that it begins, or 0. */
     int64_t constant; /* A constant, a time-out in ms, or a count. */
 } apclab_step;

@@ -9,7 +9,7 @@ use apclab_protocol::message::{self, Ended};
 use apclab_protocol::program::{
     self, Apc, ApcKind, Event, EventKind, HEAD_SIZE, LockKind, Malformation, Observed,
 };
-use apclab_protocol::step::{self, Op};
+use apclab_protocol::step::{self, Mode, Op};
 use apclab_protocol::trace::{self, Kind};
 use apclab_protocol::verify::Reason;
 use apclab_protocol::{VERSION, ioctl, limits, status};
@@ -201,7 +201,7 @@ fn apc_kinds() -> Vec<(String, i64)> {
 }
 
 fn lock_kinds() -> Vec<(String, i64)> {
-    [LockKind::FastMutex, LockKind::GuardedMutex, LockKind::Mutex]
+    LockKind::ALL
         .map(|kind| {
             let program = ProgramBuf {
                 locks: vec![kind],
@@ -248,6 +248,7 @@ fn malformations() -> Vec<(String, i64)> {
         M::Register,
         M::Unused,
         M::Range,
+        M::Lock,
     ]
     // A reply has them from 1 on: 0 says that nothing is wrong.
     .map(|what| (variant(&what), 1 + what as i64))
@@ -311,7 +312,7 @@ pub(super) fn groups() -> Result<Vec<Group>> {
             &bounds,
             None,
             values!(limits: LANES REGISTERS VARIABLES EVENTS APCS LOCKS SCOPES STEPS_PER_BODY ROUNDS
-                EXECUTED_STEPS OBSERVED STEPS_PER_LANE NESTING OUTCOMES TRACE_RECORDS_PER_LANE ITERATIONS
+                EXECUTED_STEPS OBSERVED STEPS_PER_LANE NESTING OUTCOMES TRACE_RECORDS_PER_LANE ITERATIONS DELAY_US
                 RUN_DEADLINE_MS WAIT_DEADLINE_MS SESSIONS),
         )?,
         group(
@@ -331,7 +332,15 @@ pub(super) fn groups() -> Result<Vec<Group>> {
             Style::Decimal,
             &messages,
             Some("routines"),
-            values!(message::routines: INITIALIZE_APC INSERT_QUEUE_APC APC),
+            values!(message::routines: INITIALIZE_APC INSERT_QUEUE_APC APC DEADLOCKS_END PUSH_LOCKS),
+        )?,
+        group(
+            "Bits of apclab_program_head.flags",
+            "PROGRAM_",
+            Style::Decimal,
+            &programs,
+            Some("flags"),
+            values!(program::flags: MAY_DEADLOCK POLLED ALL),
         )?,
         enumeration(
             "Operations of steps",
@@ -360,6 +369,13 @@ pub(super) fn groups() -> Result<Vec<Group>> {
             &programs,
             "LockKind",
             lock_kinds(),
+        )?,
+        enumeration(
+            "How a lock is acquired: apclab_step.from of the steps that acquire",
+            "apclab_mode",
+            &steps,
+            "Mode",
+            Mode::ALL.map(|mode| (variant(&mode), mode as i64)).into(),
         )?,
         enumeration(
             "What an observed value is",

@@ -534,6 +534,7 @@ fn program_head() -> Result<Layout> {
             .map(|&steps| vec![Step::Barrier; steps as usize])
             .collect(),
         raw: vec![true; limits::LANES],
+        flags: 0x16,
         ..ProgramBuf::default()
     };
     let bytes = program.encode();
@@ -563,6 +564,7 @@ fn program_head() -> Result<Layout> {
                 u8::try_from((1_u32 << limits::LANES) - 1)?,
                 "Bit i is set when lane i is raw.",
             ),
+            u8("flags", 0x16, "APCLAB_PROGRAM_MAY_DEADLOCK, _POLLED."),
         ],
     )
 }
@@ -679,7 +681,11 @@ fn step() -> Result<Layout> {
             u8("op", Op::Store as u8, "enum apclab_op."),
             u8("to", 0xFF, "Destination register, or APCLAB_NO_REGISTER."),
             u8("index", 3, "Of the variable, event, APC or lock, or 0."),
-            u8("from", 4, "Source register, or APCLAB_NO_REGISTER."),
+            u8(
+                "from",
+                4,
+                "Source register, enum apclab_mode, or lane; or APCLAB_NO_REGISTER.",
+            ),
             u32(
                 "length",
                 0x0505_0505,
