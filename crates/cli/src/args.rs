@@ -1,5 +1,6 @@
 //! The command line's grammar.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -169,14 +170,26 @@ pub(crate) struct RunArgs {
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
-    /// How the host's threads take turns: random:SEED runs one iteration for each seed from SEED on,
-    /// all runs one for every schedule that there is. The machine is deterministic then, and the same
-    /// seed gives the same run
-    #[arg(long, value_name = "random:SEED|all", value_parser = schedule)]
+    /// How the host's threads take turns. `random:SEED` and `pct:SEED[:DEPTH]` run one iteration for
+    /// each seed from SEED on, by random choices or by priorities; `all` one for every schedule that
+    /// there is; `replay:0,2,1` one with these choices. The machine is deterministic then, and the same
+    /// seed gives the same run. `free` lets the threads run at the same time, also those of tests that
+    /// may deadlock [default: free; random:SEED with the seed of --seed for tests that may deadlock]
+    #[arg(long, value_name = "SCHEDULE", value_parser = schedule)]
     pub(crate) schedule: Option<Schedule>,
     /// How many schedules --schedule all tries at the most
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) schedules: u64,
+    /// After how many deadlocks a test ends on the host, where each costs a machine
+    #[arg(long, value_name = "N", default_value_t = RunOptions::default().deadlocks, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) deadlocks: u32,
+    /// The longest random delay before a step, in microseconds, for lanes that run at the same time
+    #[arg(long, value_name = "US", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=i64::from(limits::DELAY_US)))]
+    pub(crate) delay: u32,
+    /// Wait for locks by trying again and again, so that waits end: for tests that may deadlock, on
+    /// machines where nothing ends a deadlock
+    #[arg(long)]
+    pub(crate) polled: bool,
     /// Make the driver's Nth call that can fail do so, counted from 0 in a machine for each test
     #[arg(long, value_name = "N", conflicts_with_all = ["fail_each", "schedule"])]
     pub(crate) fail: Option<u64>,
@@ -197,21 +210,48 @@ pub(crate) struct RunArgs {
 }
 
 /// How the host's threads take turns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Schedule {
+    Free,
     Random(u64),
+    Pct { seed: u64, depth: u32 },
     All,
+    Replay(Vec<u32>),
 }
 
+/// How many events have to come in a certain order, if nothing else is said: an order violation
+/// within another.
+const DEPTH: u32 = 3;
+
 fn schedule(text: &str) -> Result<Schedule, String> {
-    if text == "all" {
-        return Ok(Schedule::All);
-    }
-    let seed = text
-        .strip_prefix("random:")
-        .and_then(|seed| seed.parse().ok());
-    seed.map(Schedule::Random)
-        .ok_or_else(|| "a schedule is `all`, or `random:` with a number behind it".to_owned())
+    let (word, rest) = text.split_once(':').unwrap_or((text, ""));
+    let parsed = match (word, rest) {
+        ("all", "") => Some(Schedule::All),
+        ("free", "") => Some(Schedule::Free),
+        ("random", seed) => seed.parse().ok().map(Schedule::Random),
+        ("pct", rest) => {
+            let (seed, depth) = rest.split_once(':').unwrap_or((rest, ""));
+            let depth = match depth {
+                "" => Some(DEPTH),
+                depth => depth.parse().ok().filter(|depth| *depth > 0),
+            };
+            seed.parse()
+                .ok()
+                .zip(depth)
+                .map(|(seed, depth)| Schedule::Pct { seed, depth })
+        }
+        ("replay", choices) => {
+            let choices = choices.split(',').filter(|choice| !choice.is_empty());
+            let choices: Result<_, _> = choices.map(str::parse).collect();
+            choices.ok().map(Schedule::Replay)
+        }
+        _ => None,
+    };
+    parsed.ok_or_else(|| {
+        "a schedule is random:SEED, pct:SEED, pct:SEED:DEPTH, all, replay: with numbers and commas \
+         between them, or free"
+            .to_owned()
+    })
 }
 
 /// Two counters. A positive one would say that a region was left too often.
@@ -243,9 +283,57 @@ pub(crate) struct ExploreArgs {
     /// Leave the paths out
     #[arg(long)]
     pub(crate) no_witnesses: bool,
+    /// Take every order of steps that commute, too
+    #[arg(long)]
+    pub(crate) no_por: bool,
+    /// Tell identical lanes apart
+    #[arg(long)]
+    pub(crate) no_symmetry: bool,
+    /// Tell values apart that nobody will look at
+    #[arg(long)]
+    pub(crate) no_dead_values: bool,
+    /// On how many threads [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// How much memory the search may take, in MiB
+    #[arg(long, value_name = "MB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) memory: u32,
+    /// The path that --svg and --save-witness take: deadlock, bug-check, or the number of an outcome
+    /// [default: what speaks against the test, or else what its condition looks for]
+    #[arg(long, value_name = "WHICH", value_parser = which, conflicts_with = "no_witnesses")]
+    pub(crate) witness: Option<Which>,
+    /// Write the path's events to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_witness: Option<PathBuf>,
+    /// Go along the path in a file instead of searching
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["save_witness", "witness", "no_witnesses"])]
+    pub(crate) replay: Option<PathBuf>,
+    /// Where a picture of the path goes
+    #[arg(long, value_name = "OUT")]
+    pub(crate) svg: Option<PathBuf>,
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
+}
+
+/// A path among those that a search has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    Deadlock,
+    BugCheck,
+    /// Counted from 1.
+    Outcome(usize),
+}
+
+fn which(text: &str) -> Result<Which, String> {
+    match text {
+        "deadlock" => Ok(Which::Deadlock),
+        "bug-check" => Ok(Which::BugCheck),
+        number => match number.parse() {
+            Ok(number) if number > 0 => Ok(Which::Outcome(number)),
+            _ => Err("it is deadlock, bug-check, or a number from 1 on".to_owned()),
+        },
+    }
 }
 
 /// Which kernel the model is.
@@ -358,7 +446,19 @@ mod tests {
     fn schedules_and_baselines_are_spelt_so() {
         assert_eq!(schedule("random:7"), Ok(Schedule::Random(7)));
         assert_eq!(schedule("all"), Ok(Schedule::All));
-        assert!(schedule("random:").is_err() && schedule("7").is_err());
+        assert_eq!(schedule("free"), Ok(Schedule::Free));
+        assert_eq!(schedule("pct:7"), Ok(Schedule::Pct { seed: 7, depth: 3 }));
+        assert_eq!(schedule("pct:7:2"), Ok(Schedule::Pct { seed: 7, depth: 2 }));
+        assert_eq!(
+            schedule("replay:0,2,1"),
+            Ok(Schedule::Replay(vec![0, 2, 1]))
+        );
+        assert_eq!(schedule("replay:"), Ok(Schedule::Replay(Vec::new())));
+        for wrong in [
+            "random:", "7", "pct:", "pct:7:0", "replay:a", "all:1", "every",
+        ] {
+            assert!(schedule(wrong).is_err(), "{wrong}");
+        }
         let inside = Baseline {
             kernel: -1,
             special: 0,

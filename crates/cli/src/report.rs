@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::describe;
 use crate::run::Record;
+use crate::verdict::Coverage;
 
 pub(crate) use records::{RecordReport, TraceBody};
 
@@ -179,7 +180,35 @@ pub(crate) struct RunBody {
     /// The tests that had ended before the run was resumed, when it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ended_before: Option<Vec<EndedReport>>,
+    /// What all samples together have seen of what is allowed, where there were samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) coverage: Option<CoverageReport>,
     pub(crate) tests: Vec<TestReport>,
+}
+
+/// How many of the allowed outcomes were seen.
+#[derive(Serialize)]
+pub(crate) struct CoverageReport {
+    seen: usize,
+    allowed: usize,
+    per_cent: usize,
+}
+
+impl CoverageReport {
+    pub(crate) fn of(coverage: Coverage) -> Self {
+        Self {
+            seen: coverage.seen,
+            allowed: coverage.allowed,
+            per_cent: coverage.per_cent(),
+        }
+    }
+}
+
+/// A traced iteration that shows what should not be.
+#[derive(Serialize)]
+struct EvidenceReport {
+    outcome: Vec<i64>,
+    records: Vec<RecordReport>,
 }
 
 /// A test of which only the journal knows.
@@ -208,6 +237,10 @@ pub(crate) struct TestReport {
     result: Option<ResultReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<ModelReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coverage: Option<CoverageReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<EvidenceReport>,
 }
 
 impl TestReport {
@@ -235,6 +268,11 @@ impl TestReport {
                 .result()
                 .map(|result| ResultReport::of(test, result, prediction)),
             model: prediction.map(ModelReport::of),
+            coverage: judgement.coverage.map(CoverageReport::of),
+            evidence: record.evidence.as_ref().map(|evidence| EvidenceReport {
+                outcome: evidence.outcome.clone(),
+                records: evidence.result.trace.iter().map(RecordReport::of).collect(),
+            }),
         }
     }
 }
@@ -300,12 +338,20 @@ struct ResultReport {
     observed: Vec<String>,
     histogram: Vec<StateReport>,
     exhaustive: bool,
+    /// Whether waits for locks were loops of tries.
+    polled: bool,
     iterations: u32,
     cut_short: bool,
     timed_out: u32,
     overflow: u32,
     missed_overlaps: u32,
     deadlocks: u64,
+    /// Who waited for whom in the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadlock: Option<String>,
+    /// The schedule that led there first, for a run that had schedules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadlock_schedule: Option<String>,
     bug_checks: Vec<String>,
     seconds: f64,
     baseline: Vec<ContextReport>,
@@ -322,9 +368,9 @@ struct StateReport {
     satisfies: Option<bool>,
     documented: Option<bool>,
     nt52: Option<bool>,
-    /// The first seed that showed it, where schedules have seeds.
+    /// The schedule that showed it first, for a run that had schedules.
     #[serde(skip_serializing_if = "Option::is_none")]
-    seed: Option<u64>,
+    schedule: Option<String>,
 }
 
 impl ResultReport {
@@ -340,18 +386,25 @@ impl ResultReport {
             satisfies: condition.map(|condition| condition.holds_for(values)),
             documented: prediction.map(|known| known.documented.contains(values)),
             nt52: prediction.map(|known| known.nt52.contains(values)),
-            seed: scheduled.and_then(|scheduled| scheduled.seeds.get(values).copied()),
+            schedule: scheduled
+                .and_then(|scheduled| scheduled.first.get(values))
+                .map(ToString::to_string),
         };
         Self {
             observed: describe::observed_names(test),
             histogram: result.histogram.iter().map(state).collect(),
             exhaustive: result.exhaustive,
+            polled: result.polled,
             iterations: result.iterations,
             cut_short: result.cut_short,
             timed_out: result.timed_out,
             overflow: result.overflow,
             missed_overlaps: result.missed_overlaps,
             deadlocks: result.deadlocks,
+            deadlock: result.deadlock.clone(),
+            deadlock_schedule: scheduled
+                .and_then(|scheduled| scheduled.deadlock.as_ref())
+                .map(ToString::to_string),
             bug_checks: result.bug_checks.clone(),
             seconds: result.elapsed.as_secs_f64(),
             every_schedule: scheduled.map(|scheduled| scheduled.complete),

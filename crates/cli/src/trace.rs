@@ -5,6 +5,7 @@ mod text;
 mod timeline;
 
 use std::fs;
+use std::path::Path;
 
 use apclab_client::model::Mode;
 use apclab_client::{RunOptions, RunOutcome, RunResult, Target};
@@ -65,16 +66,7 @@ pub(crate) fn run(args: &TraceArgs, out: &mut Out) -> Result<u8, Failure> {
     let subtitle = subtitle(target.name(), &input, &result, iteration);
     if let Some(path) = &args.svg {
         let picture = draw(&input, &result, &subtitle).to_string();
-        if path.as_os_str() == "-" {
-            out.line(&picture);
-        } else {
-            fs::write(path, picture).map_err(|error| {
-                Failure::Input(vec![format!(
-                    "error: {} cannot be written: {error}",
-                    path.display()
-                )])
-            })?;
-        }
+        write_picture(path, &picture, out)?;
         return Ok(failure::OK);
     }
     if args.format == Format::Json {
@@ -88,6 +80,23 @@ pub(crate) fn run(args: &TraceArgs, out: &mut Out) -> Result<u8, Failure> {
         }
     }
     Ok(failure::OK)
+}
+
+/// Writes a picture to a file, or where `-` says so on the standard output.
+///
+/// # Errors
+/// [`Failure::Input`]: the file cannot be written.
+pub(crate) fn write_picture(path: &Path, picture: &str, out: &mut Out) -> Result<(), Failure> {
+    if path.as_os_str() == "-" {
+        out.line(picture);
+        return Ok(());
+    }
+    fs::write(path, picture).map_err(|error| {
+        Failure::Input(vec![format!(
+            "error: {} cannot be written: {error}",
+            path.display()
+        )])
+    })
 }
 
 /// The picture of a traced run.

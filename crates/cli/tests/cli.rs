@@ -355,7 +355,7 @@ fn explore_reads_as_herd_and_shows_a_path_to_everything() {
     folder
         .apclab(&["explore", "race.litmus"])
         .exits(1)
-        .says("States 0\nNo\n")
+        .says("States 1\ndeadlock\nNo\n")
         .says("Flag deadlock\n")
         .says("\nDeadlock, one of ")
         .says("  wait e (waits on)\n");

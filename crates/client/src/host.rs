@@ -70,7 +70,7 @@ impl HostTarget {
 
     /// How the threads of the machine take turns; all run at the same time by default.
     #[must_use]
-    pub const fn with_schedules(mut self, schedules: Schedules) -> Self {
+    pub fn with_schedules(mut self, schedules: Schedules) -> Self {
         self.schedules = Some(schedules);
         self
     }
@@ -88,6 +88,15 @@ impl HostTarget {
             self.finish()?;
             self.options.short_timeout = short;
             self.options.schedule = Schedule::Replay(Vec::new());
+        }
+        self.machine()
+    }
+
+    /// A machine whose threads run at the same time.
+    fn free(&mut self) -> Result<&mut Machine, TargetError> {
+        if self.options.schedule != Schedule::Free {
+            self.finish()?;
+            self.options.schedule = Schedule::Free;
         }
         self.machine()
     }
@@ -147,16 +156,29 @@ impl Target for HostTarget {
         program: &ProgramBuf,
         options: &RunOptions,
     ) -> Result<RunOutcome, TargetError> {
+        if let Some(schedules) = self.schedules.clone() {
+            return self.run_scheduled(program, options, &schedules);
+        }
         let program = &*options.program(program);
-        let answer = match self.schedules {
-            Some(schedules) => schedules::run(self, schedules, program, options),
-            None if may_deadlock(program) && !options.polled => {
-                deadlocks::run(self, program, options)
+        let free = self.free();
+        let answer = match free {
+            Ok(machine) if options.polled || !may_deadlock(program) => {
+                machine.session.run(program, options)
             }
-            None => self
-                .machine()
-                .and_then(|machine| machine.session.run(program, options)),
+            Ok(_) => deadlocks::run(self, program, options),
+            Err(error) => Err(error),
         };
+        self.settle(answer)
+    }
+
+    fn run_scheduled(
+        &mut self,
+        program: &ProgramBuf,
+        options: &RunOptions,
+        schedules: &Schedules,
+    ) -> Result<RunOutcome, TargetError> {
+        let program = &*options.program(program);
+        let answer = schedules::run(self, schedules, program, options);
         self.settle(answer)
     }
 

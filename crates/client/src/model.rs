@@ -141,6 +141,7 @@ impl Target for ModelTarget {
         let result = self.look(&program, options)?;
         Ok(RunOutcome::Ran(RunResult {
             elapsed: started.elapsed().max(Duration::from_nanos(1)),
+            polled: options.polled,
             baseline,
             ..result
         }))

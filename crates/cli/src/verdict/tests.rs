@@ -39,8 +39,16 @@ fn allows(documented: &[i64], nt52: &[i64]) -> Prediction {
     }
 }
 
+const fn case(expectation: &Expectation) -> Case<'_> {
+    Case {
+        expectation,
+        estimate: false,
+        polled: false,
+    }
+}
+
 fn verdict(expectation: &Expectation, result: RunResult, prediction: &Prediction) -> Judgement {
-    judge(expectation, &RunOutcome::Ran(result), Ok(prediction))
+    judge(case(expectation), &RunOutcome::Ran(result), Ok(prediction))
 }
 
 #[test]
@@ -64,7 +72,7 @@ fn an_exists_fails_only_where_everything_was_seen() {
     let both = allows(&[0, 1], &[0]);
     let sampled = verdict(&expects(Quantifier::Exists, 1), seen(&[0]), &both);
     assert_eq!(sampled.verdict, Verdict::NotObserved);
-    assert_eq!(sampled.notes, [Note::NotSeen(vec![vec![1]])]);
+    assert_eq!(sampled.notes, [Note::NotSeen(vec![vec![1]], false)]);
     let all = RunResult {
         exhaustive: true,
         ..seen(&[0])
@@ -130,7 +138,13 @@ fn refusals_are_compared_in_reason_lane_and_step() {
         place: Place::Lane(1),
         step: 2,
     };
-    let judged = |got| judge(&expectation, &RunOutcome::Refused(got), Err("not asked"));
+    let judged = |got| {
+        judge(
+            case(&expectation),
+            &RunOutcome::Refused(got),
+            Err("not asked"),
+        )
+    };
     assert_eq!(judged(refusal).verdict, Verdict::Ok);
     let others = [
         Refusal {
@@ -150,10 +164,14 @@ fn refusals_are_compared_in_reason_lane_and_step() {
         };
         assert_eq!(judged(got).problems, [expected]);
     }
-    let ran = judge(&expectation, &RunOutcome::Ran(seen(&[0])), Err("not asked"));
+    let ran = judge(
+        case(&expectation),
+        &RunOutcome::Ran(seen(&[0])),
+        Err("not asked"),
+    );
     assert_eq!(ran.problems, [Problem::NotRefused(refusal)]);
     let unexpected = judge(
-        &expects(Quantifier::Forall, 0),
+        case(&expects(Quantifier::Forall, 0)),
         &RunOutcome::Refused(refusal),
         Err("not asked"),
     );
@@ -168,7 +186,11 @@ fn what_a_target_cannot_run_is_no_failure() {
         reason: Reason::NoApcRoutines,
     };
     let forall = expects(Quantifier::Forall, 0);
-    let refused = judge(&forall, &RunOutcome::Refused(refusal), Err("not asked"));
+    let refused = judge(
+        case(&forall),
+        &RunOutcome::Refused(refusal),
+        Err("not asked"),
+    );
     assert_eq!(refused.verdict, Verdict::NotRunnable);
     let disabled = Context {
         apcs_disabled: true,
@@ -176,7 +198,7 @@ fn what_a_target_cannot_run_is_no_failure() {
     };
     let late = RunOutcome::BaselineDisabled(vec![disabled]);
     assert_eq!(
-        judge(&forall, &late, Err("not asked")).verdict,
+        judge(case(&forall), &late, Err("not asked")).verdict,
         Verdict::NotRunnable
     );
 

@@ -24,7 +24,9 @@ impl Builder<'_> {
         let waits = match step {
             Step::Wait { .. } | Step::Barrier => true,
             Step::WaitFor { milliseconds, .. } => milliseconds > 0,
-            Step::Acquire { lock, .. } | Step::EnterAcquire { lock, .. } => self.held_elsewhere(lane, lock),
+            Step::Acquire { lock, .. } | Step::EnterAcquire { lock, .. } => {
+                self.held_elsewhere(lane, lock)
+            }
             Step::Try {
                 lock, milliseconds, ..
             } => milliseconds > 0 && self.held_elsewhere(lane, lock),

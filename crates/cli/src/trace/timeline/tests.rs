@@ -87,7 +87,13 @@ fn an_insertion_that_is_refused_is_told_and_flies_nowhere() {
 
 #[test]
 fn no_two_lanes_are_shown_with_one_lock() {
-    let locked = vec![Step::Acquire { lock: 0, mode: Mode::Exclusive }, Step::Release { lock: 0 }];
+    let locked = vec![
+        Step::Acquire {
+            lock: 0,
+            mode: Mode::Exclusive,
+        },
+        Step::Release { lock: 0 },
+    ];
     let timeline = Timeline::of(
         &program(vec![locked.clone(), locked]),
         &records(&[
