@@ -105,8 +105,13 @@ pub(crate) fn problem(test: &Test, problem: &Problem) -> String {
     }
 }
 
+/// The sentence about a deadlock without the word ahead of it.
+fn who(sentence: &str) -> &str {
+    sentence.strip_prefix("deadlock: ").unwrap_or(sentence)
+}
+
 fn because(sentence: Option<&String>) -> String {
-    sentence.map_or_else(String::new, |sentence| format!(": {sentence}"))
+    sentence.map_or_else(String::new, |sentence| format!(": {}", who(sentence)))
 }
 
 pub(crate) fn note(test: &Test, note: &Note) -> String {
@@ -123,7 +128,7 @@ pub(crate) fn note(test: &Test, note: &Note) -> String {
         Note::Overflow(lost) => {
             format!("{lost} iterations had outcomes that found no place in the histogram")
         }
-        Note::Deadlock(sentence) => format!("the first deadlock: {sentence}"),
+        Note::Deadlock(sentence) => format!("the first deadlock: {}", who(sentence)),
         Note::EnoughDeadlocks(count) => {
             format!("the run ended after {count} deadlocks: see --deadlocks")
         }

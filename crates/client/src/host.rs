@@ -6,7 +6,7 @@ use std::time::Duration;
 use apclab_host::{File, Host, HostError, Options, Schedule, StartError};
 use apclab_model::kernel::Baseline;
 use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::program::flags;
+use apclab_protocol::program::{LockKind, flags};
 
 use crate::error::Deadlock;
 use crate::locate;
@@ -162,7 +162,9 @@ impl Target for HostTarget {
         let program = &*options.program(program);
         let free = self.free();
         let answer = match free {
-            Ok(machine) if options.polled || !may_deadlock(program) => {
+            Ok(machine)
+                if !may_deadlock(program) || (options.polled && !has_push_locks(program)) =>
+            {
                 machine.session.run(program, options)
             }
             Ok(_) => deadlocks::run(self, program, options),
@@ -236,6 +238,11 @@ const fn completion(done: apclab_host::Completion) -> Completion {
         status: done.status,
         information: done.information,
     }
+}
+
+/// Whether there are locks whose waits cannot be polled.
+fn has_push_locks(program: &ProgramBuf) -> bool {
+    program.locks.contains(&LockKind::PushLock)
 }
 
 /// Whether the program says that its lanes may wait for each other for ever.
