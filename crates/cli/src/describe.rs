@@ -141,6 +141,7 @@ pub(crate) fn note(test: &Test, note: &Note) -> String {
             let count = list.len() + usize::from(*deadlock);
             format!("allowed, not seen ({count}): {listed}")
         }
+        Note::NotInNt52 => "open re-implementations of NT 5.2 do not do so".to_owned(),
         Note::Polled => "polled: waits for locks were loops of tries".to_owned(),
         Note::Estimate(problems) => {
             let said = problems.iter().map(|it| problem(test, it));

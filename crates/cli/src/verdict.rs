@@ -86,6 +86,8 @@ pub(crate) enum Note {
     EnoughDeadlocks(u64),
     /// Outcomes that are allowed and were not seen, and whether deadlocks are among them.
     NotSeen(Vec<Vec<i64>>, bool),
+    /// What an `exists` looks for is allowed, and open re-implementations of NT 5.2 do not have it.
+    NotInNt52,
     /// Waits for locks were loops of tries.
     Polled,
     /// What would speak against a test whose condition is on estimates.
@@ -319,6 +321,9 @@ fn judge_run(
     } else if doubts {
         found.notes.push(Note::Estimate(doubtful));
     }
+    if !validated && prediction.is_ok_and(|known| !in_nt52(condition, known)) {
+        found.notes.push(Note::NotInNt52);
+    }
     remarks(result, speaks, prediction, &mut found.notes);
     found.verdict = if !found.problems.is_empty() {
         Verdict::Failed
@@ -328,6 +333,14 @@ fn judge_run(
         Verdict::NotObserved
     };
     found
+}
+
+/// Whether a condition holds of what the profile `nt52` does. Its deadlocks are not known: they are
+/// taken to be those of the documented one.
+fn in_nt52(condition: &Condition, prediction: &Prediction) -> bool {
+    let once: Vec<_> = prediction.nt52.iter().map(|o| (o.clone(), 1)).collect();
+    let seen = Seen::allowed(&once, prediction);
+    Counts::of(condition, seen).validate(condition.quantifier)
 }
 
 /// How a run went, apart from what it showed.

@@ -201,7 +201,9 @@ fn try_run<'a>(
             notes.push(Note::ScheduledByDefault(first.to_string()));
         }
         (None, RunOutcome::Ran(_))
-            if plan.on == On::Host && !plan.free && judgement.verdict == Verdict::NotObserved =>
+            if plan.on == On::Host && !plan.free && judgement.verdict == Verdict::NotObserved
+                // The host is such a machine: it will not be observed there.
+                && !judgement.notes.contains(&Note::NotInNt52) =>
         {
             let free = outcome.clone();
             (outcome, judgement) = attempts(
