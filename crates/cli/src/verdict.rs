@@ -321,7 +321,7 @@ fn judge_run(
     } else if doubts {
         found.notes.push(Note::Estimate(doubtful));
     }
-    if !validated && prediction.is_ok_and(|known| !in_nt52(condition, known)) {
+    if !validated && proves_nothing && prediction.is_ok_and(|known| !in_nt52(condition, known)) {
         found.notes.push(Note::NotInNt52);
     }
     remarks(result, speaks, prediction, &mut found.notes);

@@ -22,8 +22,8 @@ const ATTEMPTS: [(Turns, u32); 4] = [
     (Turns::Priorities, 150),
 ];
 
-/// How many schedules a test that may deadlock has when neither they nor iterations are asked for:
-/// each takes some milliseconds.
+/// How many schedules a test that may deadlock has at the most when none are asked for: each takes
+/// some milliseconds.
 const BY_DEFAULT: u32 = 200;
 
 /// How many schedules are tried for a trace of an outcome that free lanes have shown.
@@ -47,8 +47,7 @@ pub(super) struct Plan {
     schedules: Option<Schedules>,
     /// Whether all lanes are free.
     free: bool,
-    /// Iterations of a test that is scheduled without having been asked for it.
-    by_default: u32,
+
     /// The options of the command that make a machine what it is.
     machine: String,
 }
@@ -86,7 +85,7 @@ impl Plan {
             on,
             schedules,
             free: args.schedule == Some(Schedule::Free),
-            by_default: args.limits.iterations.unwrap_or(BY_DEFAULT),
+
             machine: machine(args),
         })
     }
@@ -173,7 +172,7 @@ fn try_run<'a>(
         Some(schedules) => {
             let iterations = match plan.schedules {
                 Some(_) => plan.options.iterations,
-                None => plan.by_default,
+                None => plan.options.iterations.min(BY_DEFAULT),
             };
             let options = RunOptions {
                 iterations,
@@ -373,3 +372,6 @@ fn evidence(
 fn predict(test: &Test, baseline: &[Context]) -> Result<Prediction, TargetError> {
     Prediction::of(&test.program, baseline)
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,7 +72,11 @@ fn an_exists_fails_only_where_everything_was_seen() {
     let both = allows(&[0, 1], &[0]);
     let sampled = verdict(&expects(Quantifier::Exists, 1), seen(&[0]), &both);
     assert_eq!(sampled.verdict, Verdict::NotObserved);
-    assert_eq!(sampled.notes, [Note::NotSeen(vec![vec![1]], false)]);
+    let unseen = Note::NotSeen(vec![vec![1]], false);
+    assert_eq!(sampled.notes, [unseen.clone(), Note::NotInNt52]);
+    let both = allows(&[0, 1], &[0, 1]);
+    let sampled = verdict(&expects(Quantifier::Exists, 1), seen(&[0]), &both);
+    assert_eq!(sampled.notes, [unseen]);
     let all = RunResult {
         exhaustive: true,
         ..seen(&[0])
@@ -213,6 +217,81 @@ fn what_a_target_cannot_run_is_no_failure() {
     assert_eq!(unforeseen.verdict, Verdict::Failed);
     let plain = verdict(&forall, seen(&[1]), &allows(&[1], &[1]));
     assert_eq!(plain.verdict, Verdict::Failed);
+}
+
+fn of_deadlock(quantifier: Quantifier) -> Expectation {
+    Expectation::Condition(Condition {
+        quantifier,
+        formula: Formula::Deadlock,
+    })
+}
+
+#[test]
+fn a_deadlock_fails_a_test_that_does_not_speak_of_it() {
+    let stuck = RunResult {
+        deadlocks: 2,
+        deadlock: Some("A waits for B".to_owned()),
+        ..seen(&[1])
+    };
+    let may = Prediction {
+        deadlocks: 1,
+        ..allows(&[1], &[1])
+    };
+    let silent = verdict(&expects(Quantifier::Forall, 1), stuck.clone(), &may);
+    let deadlocks = Problem::Deadlocks(2, stuck.deadlock.clone());
+    assert_eq!(silent.problems, [deadlocks]);
+    assert_eq!(silent.wrong, [None]);
+    let exists = verdict(&of_deadlock(Quantifier::Exists), stuck.clone(), &may);
+    assert_eq!((exists.verdict, exists.wrong), (Verdict::Ok, vec![]));
+    let never = verdict(&of_deadlock(Quantifier::NotExists), stuck.clone(), &may);
+    assert_eq!(never.problems, [Problem::Violated]);
+    assert_eq!(never.wrong, [None]);
+    let forbidden = verdict(
+        &of_deadlock(Quantifier::Exists),
+        stuck.clone(),
+        &allows(&[1], &[1]),
+    );
+    assert_eq!(
+        forbidden.problems,
+        [Problem::ForbiddenDeadlock(stuck.deadlock)]
+    );
+}
+
+#[test]
+fn deadlocks_are_covered_like_outcomes() {
+    let may = Prediction {
+        deadlocks: 3,
+        ..allows(&[0, 1], &[0, 1])
+    };
+    let none = verdict(&of_deadlock(Quantifier::Exists), seen(&[1]), &may);
+    assert_eq!(none.verdict, Verdict::NotObserved);
+    assert_eq!(none.notes, [Note::NotSeen(vec![vec![0]], true)]);
+    let coverage = none.coverage.expect("a sample");
+    assert_eq!(
+        (coverage.seen, coverage.allowed, coverage.per_cent()),
+        (1, 3, 33)
+    );
+    // An iteration that times out may be one, and need not be.
+    let late = RunResult {
+        timed_out: 1,
+        ..seen(&[1])
+    };
+    let late = verdict(&of_deadlock(Quantifier::Exists), late, &allows(&[1], &[1]));
+    assert_eq!((late.verdict, late.problems), (Verdict::Ok, vec![]));
+    let only = RunResult {
+        deadlocks: 1,
+        iterations: 1,
+        ..RunResult::default()
+    };
+    let only = verdict(
+        &of_deadlock(Quantifier::Forall),
+        only,
+        &Prediction {
+            documented: set(&[]),
+            ..may
+        },
+    );
+    assert_eq!(only.verdict, Verdict::Ok);
 }
 
 proptest! {
