@@ -1,6 +1,8 @@
 //! The command line's grammar.
 
-use std::num::NonZeroUsize;
+mod explore;
+mod schedule;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +10,9 @@ use apclab_client::RunOptions;
 use apclab_client::exploration::Baseline;
 use apclab_protocol::limits;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use explore::{ExploreArgs, Which};
+pub(crate) use schedule::{Schedule, schedule};
 
 /// A laboratory for the Windows kernel's APC-disabling regions.
 #[derive(Debug, Parser)]
@@ -209,51 +214,6 @@ pub(crate) struct RunArgs {
     pub(crate) format: RunFormat,
 }
 
-/// How the host's threads take turns.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Schedule {
-    Free,
-    Random(u64),
-    Pct { seed: u64, depth: u32 },
-    All,
-    Replay(Vec<u32>),
-}
-
-/// How many events have to come in a certain order, if nothing else is said: an order violation
-/// within another.
-const DEPTH: u32 = 3;
-
-fn schedule(text: &str) -> Result<Schedule, String> {
-    let (word, rest) = text.split_once(':').unwrap_or((text, ""));
-    let parsed = match (word, rest) {
-        ("all", "") => Some(Schedule::All),
-        ("free", "") => Some(Schedule::Free),
-        ("random", seed) => seed.parse().ok().map(Schedule::Random),
-        ("pct", rest) => {
-            let (seed, depth) = rest.split_once(':').unwrap_or((rest, ""));
-            let depth = match depth {
-                "" => Some(DEPTH),
-                depth => depth.parse().ok().filter(|depth| *depth > 0),
-            };
-            seed.parse()
-                .ok()
-                .zip(depth)
-                .map(|(seed, depth)| Schedule::Pct { seed, depth })
-        }
-        ("replay", choices) => {
-            let choices = choices.split(',').filter(|choice| !choice.is_empty());
-            let choices: Result<_, _> = choices.map(str::parse).collect();
-            choices.ok().map(Schedule::Replay)
-        }
-        _ => None,
-    };
-    parsed.ok_or_else(|| {
-        "a schedule is random:SEED, pct:SEED, pct:SEED:DEPTH, all, replay: with numbers and commas \
-         between them, or free"
-            .to_owned()
-    })
-}
-
 /// Two counters. A positive one would say that a region was left too often.
 fn baseline(text: &str) -> Result<Baseline, String> {
     let counter = |text: &str| text.trim().parse::<i16>().ok().filter(|count| *count <= 0);
@@ -261,79 +221,6 @@ fn baseline(text: &str) -> Result<Baseline, String> {
         .and_then(|(kernel, special)| Some((counter(kernel)?, counter(special)?)))
         .map(|(kernel, special)| Baseline { kernel, special })
         .ok_or_else(|| "it must be two numbers from -32768 to 0, as in -1,0".to_owned())
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ExploreArgs {
-    /// A litmus test
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// The APC-disable counters that lanes begin with, as KERNEL,SPECIAL
-    #[arg(
-        long,
-        value_name = "KERNEL,SPECIAL",
-        default_value = "0,0",
-        allow_hyphen_values = true,
-        value_parser = baseline
-    )]
-    pub(crate) baseline: Baseline,
-    /// Which kernel the model is
-    #[arg(long, value_enum, default_value = "documented")]
-    pub(crate) profile: Profile,
-    /// Leave the paths out
-    #[arg(long)]
-    pub(crate) no_witnesses: bool,
-    /// Take every order of steps that commute, too
-    #[arg(long)]
-    pub(crate) no_por: bool,
-    /// Tell identical lanes apart
-    #[arg(long)]
-    pub(crate) no_symmetry: bool,
-    /// Tell values apart that nobody will look at
-    #[arg(long)]
-    pub(crate) no_dead_values: bool,
-    /// On how many threads [default: one for each processor]
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<NonZeroUsize>,
-    /// How much memory the search may take, in MiB
-    #[arg(long, value_name = "MB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) memory: u32,
-    /// The path that --svg and --save-witness take: deadlock, bug-check, or the number of an outcome
-    /// [default: what speaks against the test, or else what its condition looks for]
-    #[arg(long, value_name = "WHICH", value_parser = which, conflicts_with = "no_witnesses")]
-    pub(crate) witness: Option<Which>,
-    /// Write the path's events to a file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) save_witness: Option<PathBuf>,
-    /// Go along the path in a file instead of searching
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["save_witness", "witness", "no_witnesses"])]
-    pub(crate) replay: Option<PathBuf>,
-    /// Where a picture of the path goes
-    #[arg(long, value_name = "OUT")]
-    pub(crate) svg: Option<PathBuf>,
-    /// How to report
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
-}
-
-/// A path among those that a search has found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
-    Deadlock,
-    BugCheck,
-    /// Counted from 1.
-    Outcome(usize),
-}
-
-fn which(text: &str) -> Result<Which, String> {
-    match text {
-        "deadlock" => Ok(Which::Deadlock),
-        "bug-check" => Ok(Which::BugCheck),
-        number => match number.parse() {
-            Ok(number) if number > 0 => Ok(Which::Outcome(number)),
-            _ => Err("it is deadlock, bug-check, or a number from 1 on".to_owned()),
-        },
-    }
 }
 
 /// Which kernel the model is.
@@ -371,6 +258,9 @@ pub(crate) struct TraceArgs {
     /// Where the picture goes; without it the trace is printed
     #[arg(long, value_name = "OUT")]
     pub(crate) svg: Option<PathBuf>,
+    /// On the host: the one iteration with this schedule, as `run` has it
+    #[arg(long, value_name = "SCHEDULE", value_parser = schedule, conflicts_with = "iteration")]
+    pub(crate) schedule: Option<Schedule>,
     /// Which iteration; on the model, which of the outcomes that `explore` lists [default: 1; the
     /// model: the first outcome that the condition looks for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::ITERATIONS)))]
@@ -443,22 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn schedules_and_baselines_are_spelt_so() {
-        assert_eq!(schedule("random:7"), Ok(Schedule::Random(7)));
-        assert_eq!(schedule("all"), Ok(Schedule::All));
-        assert_eq!(schedule("free"), Ok(Schedule::Free));
-        assert_eq!(schedule("pct:7"), Ok(Schedule::Pct { seed: 7, depth: 3 }));
-        assert_eq!(schedule("pct:7:2"), Ok(Schedule::Pct { seed: 7, depth: 2 }));
-        assert_eq!(
-            schedule("replay:0,2,1"),
-            Ok(Schedule::Replay(vec![0, 2, 1]))
-        );
-        assert_eq!(schedule("replay:"), Ok(Schedule::Replay(Vec::new())));
-        for wrong in [
-            "random:", "7", "pct:", "pct:7:0", "replay:a", "all:1", "every",
-        ] {
-            assert!(schedule(wrong).is_err(), "{wrong}");
-        }
+    fn baselines_are_spelt_so() {
         let inside = Baseline {
             kernel: -1,
             special: 0,

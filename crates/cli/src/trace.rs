@@ -31,6 +31,15 @@ pub(crate) use self::text::lines;
 pub(crate) fn run(args: &TraceArgs, out: &mut Out) -> Result<u8, Failure> {
     let input = input::read_one(&args.file)?;
     let mut target = target::open(&args.target, Mode::Exhaustive)?;
+    let schedules = args
+        .schedule
+        .as_ref()
+        .and_then(|schedule| schedule.of_the_host(1));
+    if schedules.is_some() && args.target.on != On::Host {
+        return Err(Failure::Input(vec![
+            "error: only --on host has schedules".to_owned(),
+        ]));
+    }
     let iteration = match (args.iteration, args.target.on) {
         (Some(iteration), _) => iteration,
         (None, On::Model) => wanted(target.as_mut(), &input)?,
@@ -47,7 +56,10 @@ pub(crate) fn run(args: &TraceArgs, out: &mut Out) -> Result<u8, Failure> {
     let mut log = Log::of_command(args.target.on, target.name())?;
     let id = log::id(&input);
     log.begin(&id, &options)?;
-    let outcome = target.run(&input.test.program, &options);
+    let outcome = match &schedules {
+        None => target.run(&input.test.program, &options),
+        Some(schedules) => target.run_scheduled(&input.test.program, &options, schedules),
+    };
     log.end(&id, outcome.as_ref().ok().map(|_| "traced"))?;
     log.done()?;
     let ended = target.finish();
@@ -55,6 +67,12 @@ pub(crate) fn run(args: &TraceArgs, out: &mut Out) -> Result<u8, Failure> {
         RunOutcome::Ran(result) => result,
         other => return Err(Failure::NotTraced(describe::not_run(&input, &other))),
     };
+    if let (true, Some(sentence)) = (result.trace.is_empty(), &result.deadlock) {
+        return Err(Failure::NotTraced(format!(
+            "the host ended in it, and its records with it; `apclab explore` draws deadlocks of the \
+             model: {sentence}"
+        )));
+    }
     if result.trace.is_empty() {
         let seen = result.histogram.len();
         return Err(Failure::NotTraced(format!(

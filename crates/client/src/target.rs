@@ -144,6 +144,10 @@ impl Default for RunOptions {
 }
 
 /// How the target took a program.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are few of them, and nearly all ran"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
     /// It ran.
@@ -158,6 +162,10 @@ pub enum RunOutcome {
 }
 
 /// What a run gave.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing of a run, with a name"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunResult {
     /// The outcomes in ascending order, each with how often it was seen.

@@ -27,18 +27,26 @@ pub(super) fn page(
         .map(|(number, record)| section(number, record, target))
         .collect();
     let error = error.map(|error| format!("<p class=\"failed\">{}</p>\n", escape(error)));
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>apclab run on {target}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <h1>apclab run on {target}</h1>\n<p>{about}</p>\n<p>{all} tests: {counted}</p>\n{error}\
-         <table>\n<tr><th>test</th><th>states</th><th>iterations</th><th>coverage</th><th>verdict</th></tr>\n\
-         {rows}</table>\n{sections}</body>\n</html>\n",
-        target = escape(target),
+    let body = format!(
+        "<p>{about}</p>\n<p>{all} tests: {counted}</p>\n{error}\
+         <table>\n<tr><th>test</th><th>states</th><th>iterations</th><th>coverage</th>\
+         <th>verdict</th></tr>\n{rows}</table>\n{sections}",
         about = escape(about),
         all = records.len(),
         counted = counted.join(", "),
         error = error.unwrap_or_default(),
+    );
+    document(&format!("apclab run on {target}"), &body)
+}
+
+/// A page that needs nothing else.
+pub(super) fn document(title: &str, body: &str) -> String {
+    let title = escape(title);
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <h1>{title}</h1>\n{body}</body>\n</html>\n"
     )
 }
 
@@ -101,7 +109,7 @@ const fn class(verdict: Verdict) -> &'static str {
 }
 
 /// Text as it has to stand in HTML.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

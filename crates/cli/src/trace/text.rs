@@ -63,8 +63,8 @@ pub(crate) fn lines(input: &Input, records: &[Record]) -> Vec<String> {
             if let (true, true, Some(row)) = (executed.locks, executed.waits, executed.span.to)
                 && row > executed.span.from
             {
-                let text = texts.get(executed.place, executed.step);
-                add(row, format!("{text} (waited)"));
+                let words = texts.get(executed.place, executed.step);
+                add(row, format!("{words} (waited)"));
             }
         }
         for ran in &track.routines {

@@ -4,6 +4,8 @@ use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::program::Place;
 use apclab_protocol::verify::{Reason, Refusal};
 
+use super::evidence::SEARCHED;
+use super::plan::{BY_DEFAULT, quoted};
 use super::*;
 use crate::verdict::{Obstacle, Problem};
 
@@ -68,11 +70,9 @@ impl Target for Lanes {
             return Ok(RunOutcome::Ran(result(self.free, options.iterations)));
         }
         let mut result = result(self.scheduled, options.iterations);
-        let mut scheduled = Scheduled::default();
-        scheduled
-            .first
-            .insert(vec![self.scheduled], schedules.clone());
-        result.schedules = Some(scheduled);
+        let mut known = Scheduled::default();
+        known.first.insert(vec![self.scheduled], schedules.clone());
+        result.schedules = Some(known);
         Ok(RunOutcome::Ran(result))
     }
 }
@@ -110,7 +110,8 @@ fn what_free_lanes_do_not_show_is_looked_for_with_schedules() {
     assert!(record.judgement.notes.contains(&second));
     let result = record.result().expect("a result");
     assert_eq!(result.histogram, [(vec![0], 1050), (vec![1], 50)]);
-    assert_eq!(record.judgement.coverage.map(|it| it.per_cent()), Some(100));
+    let coverage = record.judgement.coverage.expect("a sample");
+    assert_eq!(coverage.per_cent(), 100);
 }
 
 #[test]
