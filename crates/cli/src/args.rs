@@ -119,6 +119,9 @@ pub(crate) struct TargetArgs {
     /// Behave as a kernel that does not offer KeInitializeApc and KeInsertQueueApc
     #[arg(long)]
     pub(crate) without_apc_routines: bool,
+    /// Behave as a kernel that does not offer the routines of push locks
+    #[arg(long)]
+    pub(crate) without_push_locks: bool,
     /// The APC-disable counters that threads begin with, as KERNEL,SPECIAL: -1,0 is inside a critical
     /// region, 0,-1 inside a guarded one
     #[arg(

@@ -83,12 +83,19 @@ impl TargetReport {
 }
 
 /// Which of the optional routines the kernel offers.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of its own in the document"
+)]
 #[derive(Serialize)]
 struct RoutinesReport {
     #[serde(rename = "KeInitializeApc")]
     initialize_apc: bool,
     #[serde(rename = "KeInsertQueueApc")]
     insert_queue_apc: bool,
+    push_locks: bool,
+    /// Whether somebody ends a deadlock.
+    deadlocks_end: bool,
 }
 
 impl RoutinesReport {
@@ -96,6 +103,8 @@ impl RoutinesReport {
         Self {
             initialize_apc: bits & routines::INITIALIZE_APC != 0,
             insert_queue_apc: bits & routines::INSERT_QUEUE_APC != 0,
+            push_locks: bits & routines::PUSH_LOCKS != 0,
+            deadlocks_end: bits & routines::DEADLOCKS_END != 0,
         }
     }
 }

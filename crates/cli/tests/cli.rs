@@ -662,6 +662,28 @@ fn a_search_that_needs_too_much_memory_says_so() {
 }
 
 #[test]
+fn a_kernel_without_push_locks_runs_none() {
+    let push = "test push\n\npush-lock p\n\nlane A\n  enter critical\n  acquire p shared\n  release p\n\
+                \n  leave critical\n\nexists (true)\n";
+    let folder = Folder::new("push-locks", &[("push.litmus", push)]);
+    let run = ["run", "--on", "model", "push.litmus"];
+    folder
+        .apclab(&run)
+        .exits(0)
+        .says("1 tests on model: 1 ok\n");
+    folder
+        .apclab(&[&run[..], &["--without-push-locks"]].concat())
+        .exits(0)
+        .says("this kernel does not offer the routines of push locks")
+        .says("1 tests on model: 0 ok, 1 not runnable\n");
+    folder
+        .apclab(&["info", "--on", "model", "--without-push-locks"])
+        .exits(0)
+        .says("push locks            not found\n")
+        .says("deadlocks             end\n");
+}
+
+#[test]
 fn what_was_polled_is_labelled_so() {
     let folder = Folder::new("polled", &[("crossed.litmus", CROSSED)]);
     let polled = |format: &str| {

@@ -61,6 +61,13 @@ impl HostTarget {
         self
     }
 
+    /// Whether the kernel offers the routines of push locks; it does by default.
+    #[must_use]
+    pub const fn with_push_locks(mut self, offered: bool) -> Self {
+        self.options.push_locks = offered;
+        self
+    }
+
     /// The counters that the driver's threads begin with; zeros by default.
     #[must_use]
     pub const fn with_baseline(mut self, baseline: Baseline) -> Self {

@@ -67,7 +67,7 @@ pub struct Info {
     pub description: String,
     /// The driver, for targets that have one.
     pub driver: Option<DriverInfo>,
-    /// Whether kernel APCs can be queued.
+    /// Which optional routines there are, bits of [`apclab_protocol::message::routines`].
     pub apc_routines: u32,
     /// What a program may ask for.
     pub limits: Limits,

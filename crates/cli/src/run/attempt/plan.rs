@@ -92,6 +92,9 @@ fn machine(args: &RunArgs) -> String {
     if args.target.without_apc_routines {
         options += " --without-apc-routines";
     }
+    if args.target.without_push_locks {
+        options += " --without-push-locks";
+    }
     let Baseline { kernel, special } = args.target.baseline;
     if args.target.baseline != Baseline::default() {
         let baseline = [
