@@ -9,6 +9,8 @@ use std::time::Duration;
 use apclab_client::{Prediction, RunResult};
 use apclab_litmus::{Condition, Formula, Outcome, Quantifier};
 
+use crate::trace::looked_for;
+
 /// What was seen, as a condition looks at it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen<'a> {
@@ -154,8 +156,7 @@ pub(crate) fn text(
         format!("Histogram ({} states)", seen.states()),
     ];
     let mark = |outcome: Outcome<'_>| {
-        let looked_for = condition.holds_for(outcome) != (quantifier == Quantifier::Forall);
-        if looked_for && condition.formula != Formula::True {
+        if looked_for(condition, outcome) && condition.formula != Formula::True {
             '*'
         } else {
             ':'

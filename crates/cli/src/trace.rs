@@ -9,7 +9,7 @@ use std::path::Path;
 
 use apclab_client::model::Mode;
 use apclab_client::{RunOptions, RunOutcome, RunResult, Target};
-use apclab_litmus::{Condition, Expectation, Quantifier};
+use apclab_litmus::{Condition, Expectation, Outcome, Quantifier};
 use svg::Document;
 
 use self::picture::Scene;
@@ -176,6 +176,6 @@ fn wanted(target: &mut dyn Target, input: &Input) -> Result<u32, Failure> {
 }
 
 /// Whether an outcome is one that a reader of the condition looks for.
-fn looked_for(condition: &Condition, outcome: &[i64]) -> bool {
+pub(crate) fn looked_for<'v>(condition: &Condition, outcome: impl Into<Outcome<'v>>) -> bool {
     condition.holds_for(outcome) != (condition.quantifier == Quantifier::Forall)
 }

@@ -599,6 +599,14 @@ fn a_path_is_kept_drawn_and_gone_along_again() {
     explore(&["--witness", "2", "--svg", "none.svg"])
         .exits(2)
         .complains("has found no such path");
+    // Of a claim about all outcomes, the one that violates it.
+    let free = RACE.replace("  set e\n  wait e\n", "  set e\n");
+    let claim = free.replace("exists (A:r1 = 1)", "forall (A:r1 = 0)");
+    fs::write(folder.0.join("claim.litmus"), claim).expect("a file");
+    let kept = ["explore", "claim.litmus", "--save-witness", "against"];
+    folder.apclab(&kept).exits(1);
+    let gone = ["explore", "claim.litmus", "--replay", "against"];
+    folder.apclab(&gone).exits(0).says("Replay race: A:r1=1;\n");
     fs::write(folder.0.join("bad"), "step 0\nbarrier\n").expect("a file");
     explore(&["--replay", "bad"])
         .exits(2)

@@ -9,7 +9,7 @@ use apclab_client::exploration::{
     Baseline, End, Exploration, Unexplored, Witness, path_from_text, path_to_text, replay as go,
 };
 use apclab_client::model::{Mode, ModelTarget};
-use apclab_litmus::{Condition, Outcome, Quantifier};
+use apclab_litmus::{Condition, Outcome};
 use serde::Serialize;
 
 use crate::args::{ExploreArgs, Format, Which};
@@ -17,6 +17,7 @@ use crate::failure::{self, Failure};
 use crate::input::Input;
 use crate::out::Out;
 use crate::report::{Document, RecordReport, TargetReport};
+use crate::trace::looked_for;
 use crate::{describe, trace};
 
 /// Writes and draws the path that the command line asks for.
@@ -78,7 +79,7 @@ fn chosen<'f>(
             })
             .or_else(|| {
                 let looked_for = |values: &Vec<i64>| {
-                    condition.is_some_and(|condition| looked_for(condition, values.into()))
+                    condition.is_some_and(|condition| looked_for(condition, values))
                 };
                 let mut outcomes = found.outcomes.iter();
                 outcome(outcomes.position(|(values, _)| looked_for(values))?)
@@ -92,11 +93,6 @@ fn chosen<'f>(
             input.test.name
         )])
     })
-}
-
-/// Whether an outcome is one that a reader of the condition looks for.
-fn looked_for(condition: &Condition, outcome: Outcome<'_>) -> bool {
-    condition.holds_for(outcome) != (condition.quantifier == Quantifier::Forall)
 }
 
 fn picture(
