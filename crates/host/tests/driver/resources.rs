@@ -297,6 +297,15 @@ fn push_locks_are_shared_or_exclusive() {
             let (acquire, release) = (Op::AcquirePush(exclusive), Op::ReleasePush(exclusive));
             inside(&[acquire, Op::Note(digit), release])
         };
+        // Twice by one thread: no page says what comes of it.
+        let (acquire, release) = (Op::AcquirePush(false), Op::ReleasePush(false));
+        let twice = inside(&[acquire, acquire, Op::Note(1), release, release]);
+        let seen = agree(&vec![twice], profile);
+        let may: &[&str] = match profile {
+            Profile::Documented => &["1", DEADLOCK],
+            Profile::Nt52 => &[DEADLOCK],
+        };
+        assert_eq!(seen, may);
         agree(
             &vec![short(false, 1), short(true, 2), short(false, 3)],
             profile,
