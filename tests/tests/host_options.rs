@@ -50,14 +50,14 @@ fn ran(outcome: RunOutcome) -> RunResult {
 fn a_seed_gives_the_same_outcome_again() {
     let all = ran(run(host().with_schedules(Schedules::Random(11)), RACE, 60));
     assert_eq!(all.iterations, 60);
-    let seeds = all.schedules.expect("a scheduled run").seeds;
-    let outcomes: BTreeSet<_> = seeds.keys().cloned().collect();
+    let first = all.schedules.expect("a scheduled run").first;
+    let outcomes: BTreeSet<_> = first.keys().cloned().collect();
     assert_eq!(outcomes, BTreeSet::from([vec![0], vec![1]]));
-    for (outcome, seed) in seeds {
+    for (outcome, schedule) in first {
         for _ in 0..2 {
-            let again = host().with_schedules(Schedules::Random(seed));
+            let again = host().with_schedules(schedule.clone());
             let again = ran(run(again, RACE, 1));
-            assert_eq!(again.histogram, [(outcome.clone(), 1)], "seed {seed}");
+            assert_eq!(again.histogram, [(outcome.clone(), 1)], "{schedule}");
         }
     }
 }
@@ -70,6 +70,71 @@ fn all_schedules_are_all_only_when_the_limit_lets_them() {
     let some = ran(run(host().with_schedules(Schedules::All(2)), RACE, 1));
     assert!(some.schedules.is_some_and(|scheduled| !scheduled.complete));
     assert_eq!(some.iterations, 2);
+}
+
+/// Two lanes that take two locks in two orders.
+const CROSSED: &str = "test crossed\nmay deadlock\n\nfast-mutex f\nfast-mutex g\n\n\
+                       lane A\n  acquire f\n  acquire g\n  release g\n  release f\n\n\
+                       lane B\n  acquire g\n  acquire f\n  release f\n  release g\n\n\
+                       exists deadlock\n";
+
+#[test]
+fn a_machine_is_scheduled_or_free_from_run_to_run() {
+    let mut host = host();
+    let (program, options) = (program(RACE), RunOptions::default());
+    let free = ran(host.run(&program, &options).expect("an answer"));
+    assert_eq!(free.schedules, None);
+    let pct = Schedules::Pct { seed: 3, depth: 2 };
+    let options = RunOptions {
+        iterations: 40,
+        ..options
+    };
+    let scheduled = host.run_scheduled(&program, &options, &pct);
+    let scheduled = ran(scheduled.expect("an answer"));
+    assert_eq!(scheduled.iterations, 40);
+    let first = scheduled.schedules.expect("schedules").first;
+    for (outcome, one) in first {
+        let options = RunOptions {
+            iterations: 1,
+            ..options
+        };
+        let again = host.run_scheduled(&program, &options, &one);
+        assert_eq!(
+            ran(again.expect("an answer")).histogram,
+            [(outcome, 1)],
+            "{one}"
+        );
+    }
+    let free = ran(host.run(&program, &options).expect("an answer"));
+    assert_eq!(free.schedules, None);
+    host.finish().expect("nothing is left behind");
+}
+
+#[test]
+fn a_run_ends_after_so_many_deadlocks_and_each_replays() {
+    let mut host = host();
+    let (program, options) = (program(CROSSED), RunOptions::default());
+    let options = RunOptions {
+        deadlocks: 3,
+        ..options
+    };
+    let some = host.run_scheduled(&program, &options, &Schedules::Random(1));
+    let some = ran(some.expect("an answer"));
+    assert_eq!((some.deadlocks, some.enough_deadlocks), (3, true));
+    assert!(some.iterations < options.iterations);
+    let all = host.run_scheduled(&program, &options, &Schedules::All(1000));
+    let all = ran(all.expect("an answer"));
+    assert!(all.deadlocks > 3 && !all.enough_deadlocks);
+    for scheduled in [some.schedules, all.schedules].into_iter().flatten() {
+        let one = scheduled.deadlock.expect("a schedule that deadlocks");
+        let options = RunOptions {
+            iterations: 1,
+            ..options
+        };
+        let again = host.run_scheduled(&program, &options, &one);
+        assert_eq!(ran(again.expect("an answer")).deadlocks, 1, "{one}");
+    }
+    host.finish().expect("nothing is left behind");
 }
 
 #[test]

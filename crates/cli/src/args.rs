@@ -1,5 +1,8 @@
 //! The command line's grammar.
 
+mod explore;
+mod schedule;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +10,9 @@ use apclab_client::RunOptions;
 use apclab_client::exploration::Baseline;
 use apclab_protocol::limits;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use explore::{ExploreArgs, Which};
+pub(crate) use schedule::{Schedule, schedule};
 
 /// A laboratory for the Windows kernel's APC-disabling regions.
 #[derive(Debug, Parser)]
@@ -113,6 +119,9 @@ pub(crate) struct TargetArgs {
     /// Behave as a kernel that does not offer KeInitializeApc and KeInsertQueueApc
     #[arg(long)]
     pub(crate) without_apc_routines: bool,
+    /// Behave as a kernel that does not offer the routines of push locks
+    #[arg(long)]
+    pub(crate) without_push_locks: bool,
     /// The APC-disable counters that threads begin with, as KERNEL,SPECIAL: -1,0 is inside a critical
     /// region, 0,-1 inside a guarded one
     #[arg(
@@ -169,14 +178,26 @@ pub(crate) struct RunArgs {
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
-    /// How the host's threads take turns: random:SEED runs one iteration for each seed from SEED on,
-    /// all runs one for every schedule that there is. The machine is deterministic then, and the same
-    /// seed gives the same run
-    #[arg(long, value_name = "random:SEED|all", value_parser = schedule)]
+    /// How the host's threads take turns. `random:SEED` and `pct:SEED[:DEPTH]` run one iteration for
+    /// each seed from SEED on, by random choices or by priorities; `all` one for every schedule that
+    /// there is; `replay:0,2,1` one with these choices. The machine is deterministic then, and the same
+    /// seed gives the same run. `free` lets the threads run at the same time, also those of tests that
+    /// may deadlock [default: free; random:SEED with the seed of --seed for tests that may deadlock]
+    #[arg(long, value_name = "SCHEDULE", value_parser = schedule)]
     pub(crate) schedule: Option<Schedule>,
     /// How many schedules --schedule all tries at the most
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) schedules: u64,
+    /// After how many deadlocks a test ends on the host, where each costs a machine
+    #[arg(long, value_name = "N", default_value_t = RunOptions::default().deadlocks, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) deadlocks: u32,
+    /// The longest random delay before a step, in microseconds, for lanes that run at the same time
+    #[arg(long, value_name = "US", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=i64::from(limits::DELAY_US)))]
+    pub(crate) delay: u32,
+    /// Wait for locks by trying again and again, so that waits end: for tests that may deadlock, on
+    /// machines where nothing ends a deadlock
+    #[arg(long)]
+    pub(crate) polled: bool,
     /// Make the driver's Nth call that can fail do so, counted from 0 in a machine for each test
     #[arg(long, value_name = "N", conflicts_with_all = ["fail_each", "schedule"])]
     pub(crate) fail: Option<u64>,
@@ -196,24 +217,6 @@ pub(crate) struct RunArgs {
     pub(crate) format: RunFormat,
 }
 
-/// How the host's threads take turns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Schedule {
-    Random(u64),
-    All,
-}
-
-fn schedule(text: &str) -> Result<Schedule, String> {
-    if text == "all" {
-        return Ok(Schedule::All);
-    }
-    let seed = text
-        .strip_prefix("random:")
-        .and_then(|seed| seed.parse().ok());
-    seed.map(Schedule::Random)
-        .ok_or_else(|| "a schedule is `all`, or `random:` with a number behind it".to_owned())
-}
-
 /// Two counters. A positive one would say that a region was left too often.
 fn baseline(text: &str) -> Result<Baseline, String> {
     let counter = |text: &str| text.trim().parse::<i16>().ok().filter(|count| *count <= 0);
@@ -221,31 +224,6 @@ fn baseline(text: &str) -> Result<Baseline, String> {
         .and_then(|(kernel, special)| Some((counter(kernel)?, counter(special)?)))
         .map(|(kernel, special)| Baseline { kernel, special })
         .ok_or_else(|| "it must be two numbers from -32768 to 0, as in -1,0".to_owned())
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ExploreArgs {
-    /// A litmus test
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// The APC-disable counters that lanes begin with, as KERNEL,SPECIAL
-    #[arg(
-        long,
-        value_name = "KERNEL,SPECIAL",
-        default_value = "0,0",
-        allow_hyphen_values = true,
-        value_parser = baseline
-    )]
-    pub(crate) baseline: Baseline,
-    /// Which kernel the model is
-    #[arg(long, value_enum, default_value = "documented")]
-    pub(crate) profile: Profile,
-    /// Leave the paths out
-    #[arg(long)]
-    pub(crate) no_witnesses: bool,
-    /// How to report
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
 }
 
 /// Which kernel the model is.
@@ -283,6 +261,9 @@ pub(crate) struct TraceArgs {
     /// Where the picture goes; without it the trace is printed
     #[arg(long, value_name = "OUT")]
     pub(crate) svg: Option<PathBuf>,
+    /// On the host: the one iteration with this schedule, as `run` has it
+    #[arg(long, value_name = "SCHEDULE", value_parser = schedule, conflicts_with = "iteration")]
+    pub(crate) schedule: Option<Schedule>,
     /// Which iteration; on the model, which of the outcomes that `explore` lists [default: 1; the
     /// model: the first outcome that the condition looks for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::ITERATIONS)))]
@@ -355,10 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn schedules_and_baselines_are_spelt_so() {
-        assert_eq!(schedule("random:7"), Ok(Schedule::Random(7)));
-        assert_eq!(schedule("all"), Ok(Schedule::All));
-        assert!(schedule("random:").is_err() && schedule("7").is_err());
+    fn baselines_are_spelt_so() {
         let inside = Baseline {
             kernel: -1,
             special: 0,

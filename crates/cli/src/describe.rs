@@ -18,6 +18,14 @@ pub(crate) fn observed_names(test: &Test) -> Vec<String> {
         .collect()
 }
 
+/// An outcome; `None` is a deadlock.
+pub(crate) fn outcome(test: &Test, outcome: Option<&[i64]>) -> String {
+    outcome.map_or_else(
+        || histogram::DEADLOCK.to_owned(),
+        |outcome| histogram::state(&observed_names(test), outcome),
+    )
+}
+
 fn outcomes(test: &Test, outcomes: &[Vec<i64>]) -> String {
     let names = observed_names(test);
     let mut listed: Vec<String> = outcomes
@@ -57,6 +65,18 @@ pub(crate) fn problem(test: &Test, problem: &Problem) -> String {
     match problem {
         Problem::Violated => "the condition does not hold".to_owned(),
         Problem::Forbidden(list) => format!("forbidden by the model: {}", outcomes(test, list)),
+        Problem::Deadlocks(count, who) => {
+            format!(
+                "deadlocks, which the condition does not allow ({count}){}",
+                because(who.as_ref())
+            )
+        }
+        Problem::ForbiddenDeadlock(who) => {
+            format!(
+                "a deadlock, forbidden by the model{}",
+                because(who.as_ref())
+            )
+        }
         Problem::BugChecks(list) => format!("bug check {}", list.join("; bug check ")),
         Problem::NothingSeen => {
             "no iteration came to its end: give it more time with --deadline or --wait-deadline"
@@ -85,6 +105,15 @@ pub(crate) fn problem(test: &Test, problem: &Problem) -> String {
     }
 }
 
+/// The sentence about a deadlock without the word ahead of it.
+fn who(sentence: &str) -> &str {
+    sentence.strip_prefix("deadlock: ").unwrap_or(sentence)
+}
+
+fn because(sentence: Option<&String>) -> String {
+    sentence.map_or_else(String::new, |sentence| format!(": {}", who(sentence)))
+}
+
 pub(crate) fn note(test: &Test, note: &Note) -> String {
     match note {
         Note::TimedOut(late, all, deadlocks) => {
@@ -99,27 +128,47 @@ pub(crate) fn note(test: &Test, note: &Note) -> String {
         Note::Overflow(lost) => {
             format!("{lost} iterations had outcomes that found no place in the histogram")
         }
-        Note::Deadlocks(states) => {
-            format!("deadlocks: {states} states in which every lane waits for ever")
+        Note::Deadlock(sentence) => format!("the first deadlock: {}", who(sentence)),
+        Note::EnoughDeadlocks(count) => {
+            format!("the run ended after {count} deadlocks: see --deadlocks")
         }
-        Note::NotSeen(list) => {
-            format!(
-                "allowed, not seen ({}): {}",
-                list.len(),
-                outcomes(test, list)
-            )
+        Note::NotSeen(list, deadlock) => {
+            let mut listed = outcomes(test, list);
+            if *deadlock {
+                let between = if list.is_empty() { "" } else { " | " };
+                listed = format!("{}{between}{listed}", histogram::DEADLOCK);
+            }
+            let count = list.len() + usize::from(*deadlock);
+            format!("allowed, not seen ({count}): {listed}")
         }
+        Note::NotInNt52 => "open re-implementations of NT 5.2 do not do so".to_owned(),
+        Note::Polled => "polled: waits for locks were loops of tries".to_owned(),
+        Note::Estimate(problems) => {
+            let said = problems.iter().map(|it| problem(test, it));
+            let said: Vec<_> = said.collect();
+            format!("the counts are estimates, so this is no failure: {}", said.join("; "))
+        }
+        Note::SecondAttempt(free, scheduled, first) => format!(
+            "second attempt: {free} iterations ran freely, and the last {scheduled} were scheduled, \
+             with --schedule {first}"
+        ),
+        Note::ScheduledByDefault(first) => format!(
+            "the lanes of a test that may deadlock take turns: --schedule {first}; with --schedule \
+             free they run at the same time"
+        ),
+        Note::NoTrace(Some(tried)) => {
+            format!("no trace of it: {tried} schedules did not lead there")
+        }
+        Note::NoTrace(None) => "no trace of it: see `apclab trace`".to_owned(),
         Note::DiffersFromNt52(list) => format!(
             "differs from nt52 ({}): {}",
             list.len(),
             outcomes(test, list)
         ),
         Note::NotCompared(why) => format!("not compared with the model: {why}"),
-        Note::Seeds(seeds) => {
-            let names = observed_names(test);
-            let each = seeds.iter().map(|(outcome, seed)| {
-                let state = histogram::state(&names, outcome);
-                format!("{state} again with --schedule random:{seed} --iterations 1")
+        Note::Again(commands) => {
+            let each = commands.iter().map(|(seen, command)| {
+                format!("{} again with: {command}", outcome(test, seen.as_deref()))
             });
             each.collect::<Vec<_>>().join("\n")
         }
@@ -130,6 +179,17 @@ pub(crate) fn note(test: &Test, note: &Note) -> String {
         }
         Note::NotRunnable(Obstacle::Baseline) => {
             "not runnable here: the threads that run the lanes begin with APCs disabled".to_owned()
+        }
+        Note::NotRunnable(Obstacle::MayDeadlock) => {
+            "not run here: it may deadlock, and nothing here would end that; with --polled its waits \
+             for locks are loops of tries, which end"
+                .to_owned()
+        }
+        Note::NotRunnable(Obstacle::PolledPushLocks) => {
+            "not run here: it may deadlock, and waits for push locks cannot be polled".to_owned()
+        }
+        Note::NotRunnable(Obstacle::NoPushLocks) => {
+            "not runnable here: this kernel does not offer the routines of push locks".to_owned()
         }
     }
 }

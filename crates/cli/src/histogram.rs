@@ -6,7 +6,53 @@
 
 use std::time::Duration;
 
-use apclab_litmus::{Condition, Formula, Quantifier};
+use apclab_client::{Prediction, RunResult};
+use apclab_litmus::{Condition, Formula, Outcome, Quantifier};
+
+use crate::trace::looked_for;
+
+/// What was seen, as a condition looks at it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    /// The outcomes, each with how often it came.
+    pub(crate) outcomes: &'a [(Vec<i64>, u64)],
+    /// Iterations that did not come to their end; 1 where each outcome counts once.
+    pub(crate) deadlocks: u64,
+}
+
+impl<'a> Seen<'a> {
+    /// What a run gave. An iteration that timed out is one that does not end for a condition that
+    /// speaks of deadlocks, and nothing for any other.
+    pub(crate) fn of(condition: &Condition, result: &'a RunResult) -> Self {
+        let late = if condition.names_deadlock() {
+            result.timed_out.into()
+        } else {
+            0
+        };
+        let deadlocks = result.deadlocks.saturating_add(late);
+        Self {
+            outcomes: &result.histogram,
+            deadlocks: if result.exhaustive {
+                deadlocks.min(1)
+            } else {
+                deadlocks
+            },
+        }
+    }
+
+    /// What a prediction allows, each outcome of `once` counted once.
+    pub(crate) fn allowed(once: &'a [(Vec<i64>, u64)], prediction: &Prediction) -> Self {
+        Self {
+            outcomes: once,
+            deadlocks: prediction.deadlocks.min(1),
+        }
+    }
+
+    /// How many different ones there are.
+    pub(crate) fn states(self) -> usize {
+        self.outcomes.len() + usize::from(self.deadlocks > 0)
+    }
+}
 
 /// How many iterations did and did not satisfy a condition's formula.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,15 +62,22 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    pub(crate) fn of(condition: &Condition, histogram: &[(Vec<i64>, u64)]) -> Self {
+    /// Deadlocks count where the condition speaks of them.
+    pub(crate) fn of(condition: &Condition, seen: Seen<'_>) -> Self {
         let mut counts = Self::default();
-        for (outcome, count) in histogram {
+        let mut add = |outcome: Outcome<'_>, count: u64| {
             let side = if condition.holds_for(outcome) {
                 &mut counts.satisfying
             } else {
                 &mut counts.violating
             };
-            *side = side.saturating_add(*count);
+            *side = side.saturating_add(count);
+        };
+        for (outcome, count) in seen.outcomes {
+            add(outcome.into(), *count);
+        }
+        if condition.names_deadlock() {
+            add(Outcome::Deadlock, seen.deadlocks);
         }
         counts
     }
@@ -73,6 +126,9 @@ pub(crate) const fn kind(quantifier: Quantifier) -> &'static str {
     }
 }
 
+/// What stands in the place of a state's values where an iteration does not end.
+pub(crate) const DEADLOCK: &str = "deadlock";
+
 /// One state: `A:r1=0; x=1;`.
 pub(crate) fn state(names: &[String], outcome: &[i64]) -> String {
     let values: Vec<String> = names
@@ -88,22 +144,36 @@ pub(crate) fn text(
     name: &str,
     condition: &Condition,
     observed: &[String],
-    histogram: &[(Vec<i64>, u64)],
+    seen: Seen<'_>,
     elapsed: Duration,
 ) -> String {
     let quantifier = condition.quantifier;
-    let counts = Counts::of(condition, histogram);
+    let counts = Counts::of(condition, seen);
     let (positive, negative) = counts.witnesses(quantifier);
     let validated = counts.validate(quantifier);
     let mut lines = vec![
         format!("Test {name} {}", kind(quantifier)),
-        format!("Histogram ({} states)", histogram.len()),
+        format!("Histogram ({} states)", seen.states()),
     ];
-    for (outcome, count) in histogram {
-        let looked_for = condition.holds_for(outcome) != (quantifier == Quantifier::Forall)
-            && condition.formula != Formula::True;
-        let mark = if looked_for { '*' } else { ':' };
-        lines.push(format!("{count:<6}{mark}>{}", state(observed, outcome)));
+    let mark = |outcome: Outcome<'_>| {
+        if looked_for(condition, outcome) && condition.formula != Formula::True {
+            '*'
+        } else {
+            ':'
+        }
+    };
+    for (outcome, count) in seen.outcomes {
+        let (mark, state) = (mark(outcome.into()), state(observed, outcome));
+        lines.push(format!("{count:<6}{mark}>{state}"));
+    }
+    if seen.deadlocks > 0 {
+        // A condition that does not speak of deadlocks says nothing about them.
+        let mark = if condition.names_deadlock() {
+            mark(Outcome::Deadlock)
+        } else {
+            ':'
+        };
+        lines.push(format!("{:<6}{mark}>{DEADLOCK}", seen.deadlocks));
     }
     let (answer, not) = if validated {
         ("Ok", "")
@@ -150,7 +220,68 @@ mod tests {
 
     fn show(quantifier: Quantifier, histogram: &[(Vec<i64>, u64)]) -> String {
         let elapsed = Duration::from_millis(1234);
-        text("T", &condition(quantifier), &names(), histogram, elapsed)
+        text(
+            "T",
+            &condition(quantifier),
+            &names(),
+            seen(histogram),
+            elapsed,
+        )
+    }
+
+    fn seen(outcomes: &[(Vec<i64>, u64)]) -> Seen<'_> {
+        Seen {
+            outcomes,
+            deadlocks: 0,
+        }
+    }
+
+    #[test]
+    fn a_deadlock_is_a_line_and_counts_where_the_condition_names_it() {
+        let outcomes = [(vec![1, 0], 3)];
+        let stuck = Seen {
+            outcomes: &outcomes,
+            deadlocks: 2,
+        };
+        let show = |quantifier, formula| {
+            let condition = Condition {
+                quantifier,
+                formula,
+            };
+            text("T", &condition, &names(), stuck, Duration::ZERO)
+        };
+        let shown = show(Quantifier::Exists, Formula::Deadlock);
+        assert!(shown.contains("(2 states)\n3     :>A:r0=1; x=0;\n2     *>deadlock\nOk\n"));
+        assert!(shown.contains("Positive: 2, Negative: 3\n"));
+        let either = Formula::Or(vec![equal(0, 1), Formula::Deadlock]);
+        let shown = show(Quantifier::Forall, either);
+        assert!(shown.contains("2     :>deadlock\nOk\n") && shown.contains("Positive: 5,"));
+        assert!(show(Quantifier::NotExists, Formula::Deadlock).contains("\nNo\n"));
+        let silent = show(Quantifier::Forall, equal(0, 1));
+        assert!(silent.contains("2     :>deadlock\nOk\n") && silent.contains("Positive: 3,"));
+    }
+
+    #[test]
+    fn what_times_out_is_a_deadlock_to_a_condition_that_speaks_of_them() {
+        let result = RunResult {
+            deadlocks: 2,
+            timed_out: 3,
+            ..RunResult::default()
+        };
+        let named = Condition {
+            quantifier: Quantifier::Exists,
+            formula: Formula::Deadlock,
+        };
+        assert_eq!(Seen::of(&named, &result).deadlocks, 5);
+        assert_eq!(
+            Seen::of(&condition(Quantifier::Exists), &result).deadlocks,
+            2
+        );
+        let all = RunResult {
+            exhaustive: true,
+            ..result
+        };
+        assert_eq!(Seen::of(&named, &all).deadlocks, 1);
     }
 
     #[test]
@@ -193,7 +324,7 @@ mod tests {
             quantifier: Quantifier::Exists,
             formula: Formula::True,
         };
-        let shown = text("T", &trivial, &[], &[(Vec::new(), 7)], Duration::ZERO);
+        let shown = text("T", &trivial, &[], seen(&[(Vec::new(), 7)]), Duration::ZERO);
         assert!(shown.contains("7     :>\nOk\n"), "{shown}");
     }
 

@@ -88,6 +88,12 @@ fn text(name: &str, info: &Info, baseline: Option<Context>, out: &mut Out) {
     };
     line("KeInitializeApc", found(routines::INITIALIZE_APC));
     line("KeInsertQueueApc", found(routines::INSERT_QUEUE_APC));
+    line("push locks", found(routines::PUSH_LOCKS));
+    let ends = match info.apc_routines & routines::DEADLOCKS_END {
+        0 => "nothing ends them",
+        _ => "end",
+    };
+    line("deadlocks", ends);
     let unknown = || "not known".to_owned();
     line(
         "threads begin with",

@@ -1,19 +1,20 @@
 //! The JSON document of every command. It says what it is: schema and version come first.
 
 mod records;
+mod target;
 
-use apclab_client::target::DriverInfo;
-use apclab_client::{Info, Prediction, RunOutcome, RunResult, Surroundings};
+use apclab_client::{Prediction, RunOutcome, RunResult};
 use apclab_litmus::{Condition, Expectation, Test};
-use apclab_protocol::message::{Context, Limits, routines};
 use apclab_protocol::program::Place;
 use apclab_protocol::verify::{Reason, Refusal};
 use serde::Serialize;
 
 use crate::describe;
 use crate::run::Record;
+use crate::verdict::Coverage;
 
 pub(crate) use records::{RecordReport, TraceBody};
+pub(crate) use target::{ContextReport, TargetReport};
 
 /// Version of the schema. It grows with every change that a reader could stumble over.
 const SCHEMA_VERSION: u32 = 1;
@@ -55,131 +56,41 @@ impl<B> Document<B> {
     }
 }
 
-/// What ran the programs.
-#[derive(Serialize)]
-pub(crate) struct TargetReport {
-    name: &'static str,
-    description: String,
-    apc_routines: RoutinesReport,
-    limits: LimitsReport,
-    driver: Option<DriverReport>,
-    /// What results depend on besides.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    surroundings: Option<Surroundings>,
-}
-
-impl TargetReport {
-    pub(crate) fn of(name: &'static str, info: &Info) -> Self {
-        Self {
-            name,
-            description: info.description.clone(),
-            apc_routines: RoutinesReport::of(info.apc_routines),
-            limits: LimitsReport::of(&info.limits),
-            driver: info.driver.as_ref().map(DriverReport::of),
-            surroundings: info.surroundings.clone(),
-        }
-    }
-}
-
-/// Which of the optional routines the kernel offers.
-#[derive(Serialize)]
-struct RoutinesReport {
-    #[serde(rename = "KeInitializeApc")]
-    initialize_apc: bool,
-    #[serde(rename = "KeInsertQueueApc")]
-    insert_queue_apc: bool,
-}
-
-impl RoutinesReport {
-    const fn of(bits: u32) -> Self {
-        Self {
-            initialize_apc: bits & routines::INITIALIZE_APC != 0,
-            insert_queue_apc: bits & routines::INSERT_QUEUE_APC != 0,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct LimitsReport {
-    lanes: u32,
-    registers: u32,
-    variables: u32,
-    events: u32,
-    apcs: u32,
-    observed: u32,
-    steps_per_lane: u32,
-    nesting: u32,
-    outcomes: u32,
-    trace_records_per_lane: u32,
-}
-
-impl LimitsReport {
-    const fn of(limits: &Limits) -> Self {
-        Self {
-            lanes: limits.lanes,
-            registers: limits.registers,
-            variables: limits.variables,
-            events: limits.events,
-            apcs: limits.apcs,
-            observed: limits.observed,
-            steps_per_lane: limits.steps_per_lane,
-            nesting: limits.nesting,
-            outcomes: limits.outcomes,
-            trace_records_per_lane: limits.trace_records_per_lane,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct DriverReport {
-    path: Option<String>,
-    version: [u32; 3],
-    kernel: [u32; 3],
-    processors: u32,
-    sessions: u32,
-    dispatch: ContextReport,
-}
-
-impl DriverReport {
-    fn of(driver: &DriverInfo) -> Self {
-        Self {
-            path: driver.path.as_ref().map(|path| path.display().to_string()),
-            version: driver.version,
-            kernel: driver.kernel,
-            processors: driver.processors,
-            sessions: driver.sessions,
-            dispatch: ContextReport::of(driver.dispatch),
-        }
-    }
-}
-
-/// Both predicates and the IRQL at one moment.
-#[derive(Serialize)]
-pub(crate) struct ContextReport {
-    #[serde(rename = "KeAreApcsDisabled")]
-    apcs_disabled: bool,
-    #[serde(rename = "KeAreAllApcsDisabled")]
-    all_apcs_disabled: bool,
-    irql: u8,
-}
-
-impl ContextReport {
-    pub(crate) const fn of(context: Context) -> Self {
-        Self {
-            apcs_disabled: context.apcs_disabled,
-            all_apcs_disabled: context.all_apcs_disabled,
-            irql: context.irql,
-        }
-    }
-}
-
 /// The body of `run`.
 #[derive(Serialize)]
 pub(crate) struct RunBody {
     /// The tests that had ended before the run was resumed, when it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ended_before: Option<Vec<EndedReport>>,
+    /// What all samples together have seen of what is allowed, where there were samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) coverage: Option<CoverageReport>,
     pub(crate) tests: Vec<TestReport>,
+}
+
+/// How many of the allowed outcomes were seen.
+#[derive(Serialize)]
+pub(crate) struct CoverageReport {
+    seen: usize,
+    allowed: usize,
+    per_cent: usize,
+}
+
+impl CoverageReport {
+    pub(crate) fn of(coverage: Coverage) -> Self {
+        Self {
+            seen: coverage.seen,
+            allowed: coverage.allowed,
+            per_cent: coverage.per_cent(),
+        }
+    }
+}
+
+/// A traced iteration that shows what should not be.
+#[derive(Serialize)]
+struct EvidenceReport {
+    outcome: Vec<i64>,
+    records: Vec<RecordReport>,
 }
 
 /// A test of which only the journal knows.
@@ -208,6 +119,10 @@ pub(crate) struct TestReport {
     result: Option<ResultReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<ModelReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coverage: Option<CoverageReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<EvidenceReport>,
 }
 
 impl TestReport {
@@ -235,6 +150,11 @@ impl TestReport {
                 .result()
                 .map(|result| ResultReport::of(test, result, prediction)),
             model: prediction.map(ModelReport::of),
+            coverage: judgement.coverage.map(CoverageReport::of),
+            evidence: record.evidence.as_ref().map(|evidence| EvidenceReport {
+                outcome: evidence.outcome.clone(),
+                records: evidence.result.trace.iter().map(RecordReport::of).collect(),
+            }),
         }
     }
 }
@@ -300,12 +220,20 @@ struct ResultReport {
     observed: Vec<String>,
     histogram: Vec<StateReport>,
     exhaustive: bool,
+    /// Whether waits for locks were loops of tries.
+    polled: bool,
     iterations: u32,
     cut_short: bool,
     timed_out: u32,
     overflow: u32,
     missed_overlaps: u32,
     deadlocks: u64,
+    /// Who waited for whom in the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadlock: Option<String>,
+    /// The schedule that led there first, for a run that had schedules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadlock_schedule: Option<String>,
     bug_checks: Vec<String>,
     seconds: f64,
     baseline: Vec<ContextReport>,
@@ -322,9 +250,9 @@ struct StateReport {
     satisfies: Option<bool>,
     documented: Option<bool>,
     nt52: Option<bool>,
-    /// The first seed that showed it, where schedules have seeds.
+    /// The schedule that showed it first, for a run that had schedules.
     #[serde(skip_serializing_if = "Option::is_none")]
-    seed: Option<u64>,
+    schedule: Option<String>,
 }
 
 impl ResultReport {
@@ -340,18 +268,25 @@ impl ResultReport {
             satisfies: condition.map(|condition| condition.holds_for(values)),
             documented: prediction.map(|known| known.documented.contains(values)),
             nt52: prediction.map(|known| known.nt52.contains(values)),
-            seed: scheduled.and_then(|scheduled| scheduled.seeds.get(values).copied()),
+            schedule: scheduled
+                .and_then(|scheduled| scheduled.first.get(values))
+                .map(ToString::to_string),
         };
         Self {
             observed: describe::observed_names(test),
             histogram: result.histogram.iter().map(state).collect(),
             exhaustive: result.exhaustive,
+            polled: result.polled,
             iterations: result.iterations,
             cut_short: result.cut_short,
             timed_out: result.timed_out,
             overflow: result.overflow,
             missed_overlaps: result.missed_overlaps,
             deadlocks: result.deadlocks,
+            deadlock: result.deadlock.clone(),
+            deadlock_schedule: scheduled
+                .and_then(|scheduled| scheduled.deadlock.as_ref())
+                .map(ToString::to_string),
             bug_checks: result.bug_checks.clone(),
             seconds: result.elapsed.as_secs_f64(),
             every_schedule: scheduled.map(|scheduled| scheduled.complete),

@@ -1,5 +1,6 @@
 //! `apclab run`: runs litmus tests and judges what they do.
 
+mod attempt;
 mod faults;
 mod html;
 mod junit;
@@ -7,19 +8,18 @@ mod progress;
 mod text;
 
 use apclab_client::model::Mode;
-use apclab_client::schedules::Schedules;
-use apclab_client::{Prediction, RunOptions, RunOutcome, RunResult, Target, TargetError};
+use apclab_client::{Info, Prediction, RunOutcome, RunResult};
 use apclab_litmus::Test;
-use apclab_protocol::message::Context;
 
-use crate::args::{On, RunArgs, RunFormat, Schedule};
+use self::attempt::Plan;
+use crate::args::{RunArgs, RunFormat};
 use crate::failure::{self, Failure};
 use crate::input::{self, Input};
 use crate::log::{self, Log, Turn};
 use crate::out::Out;
-use crate::report::{Document, RunBody, TargetReport, TestReport};
+use crate::report::{CoverageReport, Document, RunBody, TargetReport, TestReport};
 use crate::target;
-use crate::verdict::{Judgement, Verdict, judge};
+use crate::verdict::{Coverage, Judgement, Verdict};
 
 /// A test, what came of it and what to think of that.
 pub(crate) struct Record<'a> {
@@ -29,6 +29,14 @@ pub(crate) struct Record<'a> {
     /// What the model allows, when it was asked and knows.
     pub(crate) prediction: Option<Prediction>,
     pub(crate) judgement: Judgement,
+    /// A run that shows what should not be, where there is one.
+    pub(crate) evidence: Option<Evidence>,
+}
+
+/// A traced iteration that shows an outcome which should not be.
+pub(crate) struct Evidence {
+    pub(crate) outcome: Vec<i64>,
+    pub(crate) result: RunResult,
 }
 
 impl Record<'_> {
@@ -57,12 +65,9 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
     if args.fail.is_some() || args.fail_each {
         return faults::run(args, &inputs, out);
     }
-    let mut target = open(args, mode)?;
+    let plan = Plan::of(args)?;
+    let mut target = target::open(&args.target, mode)?;
     let info = target.info()?;
-    let options = RunOptions {
-        trace_iteration: (args.format == RunFormat::Html).then_some(1),
-        ..args.limits.options()
-    };
     let mut log = Log::of_run(args, target.name())?;
     let bar = progress::bar(inputs.len());
     let mut records = Vec::new();
@@ -79,10 +84,11 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
                 outcome: None,
                 prediction: None,
                 judgement: Judgement::no_answer(why),
+                evidence: None,
             },
             Turn::Now => {
-                log.begin(&id, &options)?;
-                let record = run_one(target.as_mut(), input, &options);
+                log.begin(&id, &plan.options)?;
+                let record = attempt::run(target.as_mut(), input, &plan);
                 let verdict = record
                     .as_ref()
                     .map(|record| record.judgement.verdict.name());
@@ -114,6 +120,9 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
     match args.format {
         RunFormat::Text => {
             text::summary(&records, out);
+            if let Some(line) = text::sampled(&records, &info) {
+                out.line(&line);
+            }
             for line in before.as_deref().map(log::lines).unwrap_or_default() {
                 out.line(&line);
             }
@@ -124,6 +133,7 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
             let report = TargetReport::of(name, &info);
             let body = RunBody {
                 ended_before: before,
+                coverage: coverage(&records).map(CoverageReport::of),
                 tests,
             };
             out.json(&Document::new("run", report, code, error, body));
@@ -136,7 +146,7 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
             out.text(&html::page(
                 &records,
                 name,
-                &info.description,
+                &about(&info, &records),
                 error.as_deref(),
             ));
         }
@@ -144,61 +154,18 @@ pub(crate) fn run(args: &RunArgs, out: &mut Out) -> Result<u8, Failure> {
     Ok(code)
 }
 
-/// Opens the target with the schedules that are asked for.
-fn open(args: &RunArgs, mode: Mode) -> Result<Box<dyn Target>, Failure> {
-    let schedules = match args.schedule {
-        None => return target::open(&args.target, mode),
-        Some(Schedule::Random(seed)) => Schedules::Random(seed),
-        Some(Schedule::All) => Schedules::All(args.schedules),
-    };
-    if args.target.on != On::Host {
-        return Err(Failure::Input(vec![
-            "error: only --on host has schedules; the model takes every path".to_owned(),
-        ]));
+/// The target in words, and what is to be known of its samples.
+fn about(info: &Info, records: &[Record<'_>]) -> String {
+    match text::sampled(records, info) {
+        Some(sampled) => format!("{}; {sampled}", info.description),
+        None => info.description.clone(),
     }
-    let host = target::host(&args.target)?;
-    Ok(Box::new(host.with_schedules(schedules)))
 }
 
-/// Runs and judges one test. A target that answers no more is a failure of the test.
-fn run_one<'a>(
-    target: &mut dyn Target,
-    input: &'a Input,
-    options: &RunOptions,
-) -> Result<Record<'a>, Failure> {
-    let test = &input.test;
-    let outcome = match target.run(&test.program, options) {
-        Ok(outcome) => outcome,
-        Err(error) if error.is_unavailable() || error == TargetError::Interrupted => {
-            return Err(error.into());
-        }
-        Err(error) => {
-            return Ok(Record {
-                input,
-                outcome: None,
-                prediction: None,
-                judgement: Judgement::no_answer(error.to_string()),
-            });
-        }
-    };
-    let prediction = match &outcome {
-        RunOutcome::Ran(result) => predict(test, &result.baseline),
-        _ => Err(TargetError::Failed("it did not run".to_owned())),
-    };
-    let reason = prediction.as_ref().map_err(ToString::to_string);
-    let judgement = judge(
-        &test.expectation,
-        &outcome,
-        reason.as_ref().map(|p| *p).map_err(String::as_str),
-    );
-    Ok(Record {
-        input,
-        outcome: Some(outcome),
-        judgement,
-        prediction: prediction.ok(),
-    })
-}
-
-fn predict(test: &Test, baseline: &[Context]) -> Result<Prediction, TargetError> {
-    Prediction::of(&test.program, baseline)
+/// What the sampled tests have seen together of what is allowed.
+pub(crate) fn coverage(records: &[Record<'_>]) -> Option<Coverage> {
+    let each = records
+        .iter()
+        .filter_map(|record| record.judgement.coverage);
+    each.reduce(|sum, coverage| sum + coverage)
 }

@@ -17,17 +17,19 @@ pub(crate) fn open(args: &TargetArgs, mode: Mode) -> Result<Box<dyn Target>, Fai
         On::Model => Ok(Box::new(
             ModelTarget::new(mode)
                 .with_apc_routines(!args.without_apc_routines)
+                .with_push_locks(!args.without_push_locks)
                 .with_baseline(args.baseline),
         )),
         On::Host => Ok(Box::new(host(args)?)),
         On::Device => {
             let simulated = args.driver.is_some()
                 || args.without_apc_routines
+                || args.without_push_locks
                 || args.baseline != Baseline::default();
             if simulated {
                 return Err(Failure::Input(vec![
-                    "error: --driver, --without-apc-routines and --baseline are for simulated \
-                     machines; with --on device, Windows decides"
+                    "error: --driver, --without-apc-routines, --without-push-locks and --baseline are for \
+                     simulated machines; with --on device, Windows decides"
                         .to_owned(),
                 ]));
             }
@@ -43,5 +45,6 @@ pub(crate) fn open(args: &TargetArgs, mode: Mode) -> Result<Box<dyn Target>, Fai
 pub(crate) fn host(args: &TargetArgs) -> Result<HostTarget, TargetError> {
     Ok(HostTarget::new(args.driver.as_deref())?
         .with_apc_routines(!args.without_apc_routines)
+        .with_push_locks(!args.without_push_locks)
         .with_baseline(args.baseline))
 }

@@ -5,10 +5,11 @@ mod text;
 mod timeline;
 
 use std::fs;
+use std::path::Path;
 
 use apclab_client::model::Mode;
 use apclab_client::{RunOptions, RunOutcome, RunResult, Target};
-use apclab_litmus::{Condition, Expectation, Quantifier};
+use apclab_litmus::{Condition, Expectation, Outcome, Quantifier};
 use svg::Document;
 
 use self::picture::Scene;
@@ -30,6 +31,15 @@ pub(crate) use self::text::lines;
 pub(crate) fn run(args: &TraceArgs, out: &mut Out) -> Result<u8, Failure> {
     let input = input::read_one(&args.file)?;
     let mut target = target::open(&args.target, Mode::Exhaustive)?;
+    let schedules = args
+        .schedule
+        .as_ref()
+        .and_then(|schedule| schedule.of_the_host(1));
+    if schedules.is_some() && args.target.on != On::Host {
+        return Err(Failure::Input(vec![
+            "error: only --on host has schedules".to_owned(),
+        ]));
+    }
     let iteration = match (args.iteration, args.target.on) {
         (Some(iteration), _) => iteration,
         (None, On::Model) => wanted(target.as_mut(), &input)?,
@@ -46,7 +56,10 @@ pub(crate) fn run(args: &TraceArgs, out: &mut Out) -> Result<u8, Failure> {
     let mut log = Log::of_command(args.target.on, target.name())?;
     let id = log::id(&input);
     log.begin(&id, &options)?;
-    let outcome = target.run(&input.test.program, &options);
+    let outcome = match &schedules {
+        None => target.run(&input.test.program, &options),
+        Some(schedules) => target.run_scheduled(&input.test.program, &options, schedules),
+    };
     log.end(&id, outcome.as_ref().ok().map(|_| "traced"))?;
     log.done()?;
     let ended = target.finish();
@@ -54,6 +67,12 @@ pub(crate) fn run(args: &TraceArgs, out: &mut Out) -> Result<u8, Failure> {
         RunOutcome::Ran(result) => result,
         other => return Err(Failure::NotTraced(describe::not_run(&input, &other))),
     };
+    if let (true, Some(sentence)) = (result.trace.is_empty(), &result.deadlock) {
+        return Err(Failure::NotTraced(format!(
+            "the host ended in it, and its records with it; `apclab explore` draws deadlocks of the \
+             model: {sentence}"
+        )));
+    }
     if result.trace.is_empty() {
         let seen = result.histogram.len();
         return Err(Failure::NotTraced(format!(
@@ -65,16 +84,7 @@ pub(crate) fn run(args: &TraceArgs, out: &mut Out) -> Result<u8, Failure> {
     let subtitle = subtitle(target.name(), &input, &result, iteration);
     if let Some(path) = &args.svg {
         let picture = draw(&input, &result, &subtitle).to_string();
-        if path.as_os_str() == "-" {
-            out.line(&picture);
-        } else {
-            fs::write(path, picture).map_err(|error| {
-                Failure::Input(vec![format!(
-                    "error: {} cannot be written: {error}",
-                    path.display()
-                )])
-            })?;
-        }
+        write_picture(path, &picture, out)?;
         return Ok(failure::OK);
     }
     if args.format == Format::Json {
@@ -88,6 +98,23 @@ pub(crate) fn run(args: &TraceArgs, out: &mut Out) -> Result<u8, Failure> {
         }
     }
     Ok(failure::OK)
+}
+
+/// Writes a picture to a file, or where `-` says so on the standard output.
+///
+/// # Errors
+/// [`Failure::Input`]: the file cannot be written.
+pub(crate) fn write_picture(path: &Path, picture: &str, out: &mut Out) -> Result<(), Failure> {
+    if path.as_os_str() == "-" {
+        out.line(picture);
+        return Ok(());
+    }
+    fs::write(path, picture).map_err(|error| {
+        Failure::Input(vec![format!(
+            "error: {} cannot be written: {error}",
+            path.display()
+        )])
+    })
 }
 
 /// The picture of a traced run.
@@ -149,6 +176,6 @@ fn wanted(target: &mut dyn Target, input: &Input) -> Result<u32, Failure> {
 }
 
 /// Whether an outcome is one that a reader of the condition looks for.
-fn looked_for(condition: &Condition, outcome: &[i64]) -> bool {
+pub(crate) fn looked_for<'v>(condition: &Condition, outcome: impl Into<Outcome<'v>>) -> bool {
     condition.holds_for(outcome) != (condition.quantifier == Quantifier::Forall)
 }

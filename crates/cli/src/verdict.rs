@@ -2,12 +2,15 @@
 
 use apclab_client::prediction::OutcomeSet;
 use apclab_client::{Prediction, RunOutcome, RunResult};
-use apclab_litmus::{Condition, Expectation, Quantifier};
+use apclab_litmus::{Condition, Expectation, Outcome, Quantifier};
 use apclab_protocol::message::Context;
-use apclab_protocol::program::Malformed;
 use apclab_protocol::verify::{Reason, Refusal};
 
-use crate::histogram::Counts;
+use crate::histogram::{Counts, Seen};
+
+mod grounds;
+
+pub(crate) use grounds::{Coverage, Note, Obstacle, Problem};
 
 /// How a test ended, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,68 +39,15 @@ impl Verdict {
     }
 }
 
-/// What speaks against a test. Any makes it fail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Problem {
-    /// The condition does not hold of what was seen.
-    Violated,
-    /// Outcomes that the documented profile does not allow.
-    Forbidden(Vec<Vec<i64>>),
-    /// The test can run into bug checks.
-    BugChecks(Vec<String>),
-    /// No iteration came to its end, though some could have.
-    NothingSeen,
-    /// No iteration can come to its end.
-    AlwaysHangs,
-    /// It was refused, and should have run.
-    Refused(Refusal),
-    /// It was refused in another way than expected.
-    RefusedOtherwise {
-        /// What was expected.
-        expected: Refusal,
-        /// What came instead.
-        got: Refusal,
-    },
-    /// It ran, and should have been refused.
-    NotRefused(Refusal),
-    /// Its bytes were rejected.
-    Malformed(Malformed),
-    /// The target gave no answer.
-    NoAnswer(String),
-}
-
-/// What is worth telling and no reason to fail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Note {
-    /// Iterations that timed out, of how many, and whether the model has deadlocks.
-    TimedOut(u32, u32, Option<bool>),
-    /// The run ended at its deadline, after so many iterations.
-    CutShort(u32),
-    /// Iterations whose outcome was lost.
-    Overflow(u32),
-    /// States in which every lane waits for ever.
-    Deadlocks(u64),
-    /// Outcomes that are allowed and were not seen.
-    NotSeen(Vec<Vec<i64>>),
-    /// Outcomes that open re-implementations of NT 5.2 do not have.
-    DiffersFromNt52(Vec<Vec<i64>>),
-    /// The model could not say what is allowed.
-    NotCompared(String),
-    /// Outcomes that should not be, each with a seed whose schedule shows it.
-    Seeds(Vec<(Vec<i64>, u64)>),
-    /// How many schedules were tried, and whether these were all.
-    Schedules(u32, bool),
-    /// Why the target cannot run the test.
-    NotRunnable(Obstacle),
-}
-
-/// Why a target cannot run a test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Obstacle {
-    /// The kernel does not offer the routines that queue APCs.
-    NoApcRoutines,
-    /// The threads that run the lanes begin with APCs disabled.
-    Baseline,
+/// A test as far as its verdict goes, and how it was run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case<'a> {
+    pub(crate) expectation: &'a Expectation,
+    /// Whether the condition is on estimates, and a real machine made them: then it is only reported
+    /// whether it holds.
+    pub(crate) estimate: bool,
+    /// Whether waits for locks were to be loops of tries.
+    pub(crate) polled: bool,
 }
 
 /// A verdict and its grounds.
@@ -106,6 +56,10 @@ pub(crate) struct Judgement {
     pub(crate) verdict: Verdict,
     pub(crate) problems: Vec<Problem>,
     pub(crate) notes: Vec<Note>,
+    /// What a sampling run has seen of what is allowed.
+    pub(crate) coverage: Option<Coverage>,
+    /// The outcomes that should not be; `None` is a deadlock.
+    pub(crate) wrong: Vec<Option<Vec<i64>>>,
 }
 
 impl Judgement {
@@ -119,6 +73,8 @@ impl Judgement {
             verdict,
             problems,
             notes,
+            coverage: None,
+            wrong: Vec::new(),
         }
     }
 
@@ -140,10 +96,11 @@ impl Judgement {
 /// Judges one test. `prediction` is what the model allows with the baseline of this run, or why it
 /// does not know.
 pub(crate) fn judge(
-    expectation: &Expectation,
+    case: Case<'_>,
     outcome: &RunOutcome,
     prediction: Result<&Prediction, &str>,
 ) -> Judgement {
+    let expectation = case.expectation;
     let refusal = match outcome {
         RunOutcome::Ran(_) => None,
         RunOutcome::Refused(refusal) => Some(*refusal),
@@ -171,6 +128,16 @@ pub(crate) fn judge(
         (_, Some(got)) if got.reason == Reason::NoApcRoutines => {
             Judgement::not_runnable(Obstacle::NoApcRoutines)
         }
+        (_, Some(got)) if got.reason == Reason::NoPushLocks => {
+            Judgement::not_runnable(Obstacle::NoPushLocks)
+        }
+        (None, Some(got)) if got.reason == Reason::MayDeadlock => {
+            Judgement::not_runnable(if case.polled {
+                Obstacle::PolledPushLocks
+            } else {
+                Obstacle::MayDeadlock
+            })
+        }
         (Some(expected), Some(got)) => {
             Judgement::problem(Problem::RefusedOtherwise { expected, got })
         }
@@ -178,7 +145,7 @@ pub(crate) fn judge(
         (None, Some(got)) => Judgement::problem(Problem::Refused(got)),
         (None, None) => match (expectation, outcome) {
             (Expectation::Condition(condition), RunOutcome::Ran(result)) => {
-                judge_run(condition, result, prediction)
+                judge_run(condition, case.estimate, result, prediction)
             }
             // Both were told apart above.
             _ => Judgement::no_answer("the target gave no result".to_owned()),
@@ -188,37 +155,89 @@ pub(crate) fn judge(
 
 fn judge_run(
     condition: &Condition,
+    estimate: bool,
     result: &RunResult,
     prediction: Result<&Prediction, &str>,
 ) -> Judgement {
-    let counts = Counts::of(condition, &result.histogram);
-    let validated = counts.validate(condition.quantifier);
+    let seen = Seen::of(condition, result);
+    let validated = Counts::of(condition, seen).validate(condition.quantifier);
     if !validated && foreseen(condition, result, prediction) {
         return Judgement::not_runnable(Obstacle::Baseline);
     }
-    let mut problems = Vec::new();
-    let mut notes = Vec::new();
+    let mut found = Judgement::of(Verdict::Ok, Vec::new(), Vec::new());
+    if result.polled {
+        found.notes.push(Note::Polled);
+    }
+    let deadlock = result.deadlock.clone();
+    let speaks = condition.names_deadlock();
+    if seen.deadlocks > 0 && !speaks {
+        found
+            .problems
+            .push(Problem::Deadlocks(seen.deadlocks, deadlock));
+    } else if let Some(sentence) = deadlock {
+        found.notes.push(Note::Deadlock(sentence));
+    }
     // A claim about all of no outcomes would hold, and prove nothing.
-    if result.histogram.is_empty() {
+    if result.histogram.is_empty() && seen.deadlocks == 0 {
         let hangs = prediction.is_ok_and(|prediction| prediction.documented.is_empty());
-        problems.push(if hangs {
+        found.problems.push(if hangs {
             Problem::AlwaysHangs
         } else {
             Problem::NothingSeen
         });
     }
+    let mut doubtful = Vec::new();
     let proves_nothing = condition.quantifier == Quantifier::Exists && !result.exhaustive;
     if !validated && !proves_nothing {
-        problems.push(Problem::Violated);
+        doubtful.push(Problem::Violated);
     }
     if !result.bug_checks.is_empty() {
-        problems.push(Problem::BugChecks(result.bug_checks.clone()));
+        let bug_checks = Problem::BugChecks(result.bug_checks.clone());
+        found.problems.push(bug_checks);
     }
     match prediction {
-        Ok(prediction) => compare(result, prediction, &mut problems, &mut notes),
-        Err(why) => notes.push(Note::NotCompared(why.to_owned())),
+        Ok(prediction) => {
+            doubtful.extend(compare(condition, result, seen, prediction, &mut found));
+        }
+        Err(why) => found.notes.push(Note::NotCompared(why.to_owned())),
     }
-    if result.timed_out > 0 {
+    found.wrong = wrong(condition, result, seen, prediction);
+    let doubts = !doubtful.is_empty();
+    if !estimate {
+        found.problems.append(&mut doubtful);
+    } else if doubts {
+        found.notes.push(Note::Estimate(doubtful));
+    }
+    if !validated && proves_nothing && prediction.is_ok_and(|known| !in_nt52(condition, known)) {
+        found.notes.push(Note::NotInNt52);
+    }
+    remarks(result, speaks, prediction, &mut found.notes);
+    found.verdict = if !found.problems.is_empty() {
+        Verdict::Failed
+    } else if validated && !doubts {
+        Verdict::Ok
+    } else {
+        Verdict::NotObserved
+    };
+    found
+}
+
+/// Whether a condition holds of what the profile `nt52` does. Its deadlocks are not known: they are
+/// taken to be those of the documented one.
+fn in_nt52(condition: &Condition, prediction: &Prediction) -> bool {
+    let once: Vec<_> = prediction.nt52.iter().map(|o| (o.clone(), 1)).collect();
+    let seen = Seen::allowed(&once, prediction);
+    Counts::of(condition, seen).validate(condition.quantifier)
+}
+
+/// How a run went, apart from what it showed.
+fn remarks(
+    result: &RunResult,
+    speaks_of_deadlocks: bool,
+    prediction: Result<&Prediction, &str>,
+    notes: &mut Vec<Note>,
+) {
+    if result.timed_out > 0 && !speaks_of_deadlocks {
         let deadlocks = prediction.ok().map(|prediction| prediction.deadlocks > 0);
         notes.push(Note::TimedOut(
             result.timed_out,
@@ -226,8 +245,8 @@ fn judge_run(
             deadlocks,
         ));
     }
-    if result.deadlocks > 0 {
-        notes.push(Note::Deadlocks(result.deadlocks));
+    if result.enough_deadlocks {
+        notes.push(Note::EnoughDeadlocks(result.deadlocks));
     }
     if result.cut_short {
         notes.push(Note::CutShort(result.iterations));
@@ -235,33 +254,41 @@ fn judge_run(
     if result.overflow > 0 {
         notes.push(Note::Overflow(result.overflow));
     }
-    if let Some(scheduled) = &result.schedules {
-        if scheduled.seeds.is_empty() {
-            notes.push(Note::Schedules(result.iterations, scheduled.complete));
-        }
-        let wrong = |outcome: &Vec<i64>| {
-            let looked_for = condition.holds_for(outcome);
-            let violates = match condition.quantifier {
-                Quantifier::Forall => !looked_for,
-                Quantifier::NotExists => looked_for,
-                Quantifier::Exists => false,
-            };
-            violates || prediction.is_ok_and(|known| !known.documented.contains(outcome))
-        };
-        let seeds = scheduled.seeds.iter().filter(|(outcome, _)| wrong(outcome));
-        let seeds: Vec<_> = seeds
-            .map(|(outcome, seed)| (outcome.clone(), *seed))
-            .collect();
-        if !seeds.is_empty() {
-            notes.push(Note::Seeds(seeds));
-        }
+    if let Some(scheduled) = &result.schedules
+        && scheduled.every
+    {
+        notes.push(Note::Schedules(result.iterations, scheduled.complete));
     }
-    let otherwise = if validated {
-        Verdict::Ok
-    } else {
-        Verdict::NotObserved
+}
+
+/// What was seen and should not have been: it violates the condition, or the model forbids it.
+fn wrong(
+    condition: &Condition,
+    result: &RunResult,
+    seen: Seen<'_>,
+    prediction: Result<&Prediction, &str>,
+) -> Vec<Option<Vec<i64>>> {
+    let violates = |holds: bool| match condition.quantifier {
+        Quantifier::Forall => !holds,
+        Quantifier::NotExists => holds,
+        Quantifier::Exists => false,
     };
-    Judgement::of(otherwise, problems, notes)
+    let forbidden = |outcome: &Vec<i64>| {
+        prediction.is_ok_and(|prediction| !prediction.documented.contains(outcome))
+    };
+    let outcomes = result.histogram.iter().map(|(outcome, _)| outcome);
+    let outcomes = outcomes.filter(|o| violates(condition.holds_for(*o)) || forbidden(o));
+    let mut wrong: Vec<_> = outcomes.cloned().map(Some).collect();
+    let stuck = if condition.names_deadlock() {
+        violates(condition.holds_for(Outcome::Deadlock))
+            || prediction.is_ok_and(|prediction| prediction.deadlocks == 0)
+    } else {
+        true
+    };
+    if seen.deadlocks > 0 && stuck {
+        wrong.push(None);
+    }
+    wrong
 }
 
 /// Whether a condition does not hold only because the lanes begin with APCs disabled: with such
@@ -276,33 +303,53 @@ fn foreseen(
         && prediction.is_ok_and(|prediction| {
             let allowed = &prediction.documented;
             let all: Vec<_> = allowed.iter().map(|o| (o.clone(), 1)).collect();
-            !Counts::of(condition, &all).validate(condition.quantifier)
+            let all = Seen::allowed(&all, prediction);
+            !Counts::of(condition, all).validate(condition.quantifier)
                 && result.histogram.iter().all(|(o, _)| allowed.contains(o))
         })
 }
 
-/// Compares what was seen with what is allowed.
+/// Compares what was seen with what is allowed; gives what speaks against it.
 fn compare(
+    condition: &Condition,
     result: &RunResult,
+    seen: Seen<'_>,
     prediction: &Prediction,
-    problems: &mut Vec<Problem>,
-    notes: &mut Vec<Note>,
-) {
-    let seen: OutcomeSet = result.histogram.iter().map(|(o, _)| o.clone()).collect();
+    found: &mut Judgement,
+) -> Vec<Problem> {
+    let outcomes: OutcomeSet = result.histogram.iter().map(|(o, _)| o.clone()).collect();
     let minus = |a: &OutcomeSet, b: &OutcomeSet| a.difference(b).cloned().collect::<Vec<_>>();
-    let forbidden = minus(&seen, &prediction.documented);
+    let mut problems = Vec::new();
+    let forbidden = minus(&outcomes, &prediction.documented);
     if !forbidden.is_empty() {
         problems.push(Problem::Forbidden(forbidden));
     }
-    let allowed: OutcomeSet = seen.intersection(&prediction.documented).cloned().collect();
+    let speaks = condition.names_deadlock();
+    // That an iteration timed out may be for want of time.
+    if speaks && result.deadlocks > 0 && prediction.deadlocks == 0 {
+        problems.push(Problem::ForbiddenDeadlock(result.deadlock.clone()));
+    }
+    let allowed: OutcomeSet = outcomes
+        .intersection(&prediction.documented)
+        .cloned()
+        .collect();
     let differing = minus(&allowed, &prediction.nt52);
     if !differing.is_empty() {
-        notes.push(Note::DiffersFromNt52(differing));
+        found.notes.push(Note::DiffersFromNt52(differing));
     }
-    let unseen = minus(&prediction.documented, &seen);
-    if !unseen.is_empty() {
-        notes.push(Note::NotSeen(unseen));
+    let unseen = minus(&prediction.documented, &outcomes);
+    let may = speaks && prediction.deadlocks > 0;
+    let never = may && seen.deadlocks == 0;
+    if !result.exhaustive {
+        found.coverage = Some(Coverage {
+            seen: allowed.len() + usize::from(may && !never),
+            allowed: prediction.documented.len() + usize::from(may),
+        });
     }
+    if !unseen.is_empty() || never {
+        found.notes.push(Note::NotSeen(unseen, never));
+    }
+    problems
 }
 
 #[cfg(test)]

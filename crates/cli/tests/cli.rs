@@ -355,7 +355,7 @@ fn explore_reads_as_herd_and_shows_a_path_to_everything() {
     folder
         .apclab(&["explore", "race.litmus"])
         .exits(1)
-        .says("States 0\nNo\n")
+        .says("States 1\ndeadlock\nNo\n")
         .says("Flag deadlock\n")
         .says("\nDeadlock, one of ")
         .says("  wait e (waits on)\n");
@@ -531,5 +531,185 @@ fn only_the_host_has_schedules_and_calls_that_fail() {
             .apclab(&[&run[..], option].concat())
             .exits(2)
             .complains("only --on host");
+    }
+}
+
+const CROSSED: &str = r"test crossed
+
+mutex m
+mutex n
+
+lane A
+  acquire m
+  acquire n
+  release n
+  release m
+
+lane B
+  acquire n
+  acquire m
+  release m
+  release n
+
+exists deadlock
+";
+
+#[test]
+fn a_deadlock_is_an_outcome_to_a_condition_that_names_it() {
+    let silent = CROSSED.replace("exists deadlock", "exists (true)");
+    let files = [("named.litmus", CROSSED), ("silent.litmus", &silent)];
+    let folder = Folder::new("deadlock", &files);
+    let run = ["run", "--on", "model"];
+    folder
+        .apclab(&[&run[..], &["named.litmus"]].concat())
+        .exits(0)
+        .says("Histogram (2 states)\n1     :>\n1     *>deadlock\nOk\n")
+        .says("Positive: 1, Negative: 1\n");
+    folder
+        .apclab(&[&run[..], &["silent.litmus"]].concat())
+        .exits(1)
+        .says("deadlocks, which the condition does not allow (");
+}
+
+#[test]
+fn a_path_is_kept_drawn_and_gone_along_again() {
+    let folder = Folder::new("witness", &[("crossed.litmus", CROSSED)]);
+    let explore = |args: &[&str]| folder.apclab(&[&["explore", "crossed.litmus"], args].concat());
+    let keep = ["--save-witness", "path", "--svg", "path.svg"];
+    explore(&keep).exits(0).says("Flag deadlock\n");
+    let path = fs::read_to_string(folder.0.join("path")).expect("a path");
+    assert!(
+        path.starts_with("# crossed, profile documented: deadlock\nstep "),
+        "{path}"
+    );
+    let picture = fs::read_to_string(folder.0.join("path.svg")).expect("a picture");
+    for text in ["model: deadlock", "KMUTEX owned", "waits"] {
+        assert!(picture.contains(text), "{text} in {picture}");
+    }
+    explore(&["--replay", "path"])
+        .exits(0)
+        .says("Replay crossed: deadlock\n")
+        .says("  acquire n (waits on)\n");
+    let replayed = explore(&["--replay", "path", "--format", "json"]);
+    assert_eq!(replayed.exits(0).json()["end"], "deadlock");
+    explore(&["--witness", "1", "--save-witness", "good"]).exits(0);
+    explore(&["--replay", "good"])
+        .exits(0)
+        .says("Replay crossed: \n");
+    explore(&["--witness", "2", "--svg", "none.svg"])
+        .exits(2)
+        .complains("has found no such path");
+    // Of a claim about all outcomes, the one that violates it.
+    let free = RACE.replace("  set e\n  wait e\n", "  set e\n");
+    let claim = free.replace("exists (A:r1 = 1)", "forall (A:r1 = 0)");
+    fs::write(folder.0.join("claim.litmus"), claim).expect("a file");
+    let kept = ["explore", "claim.litmus", "--save-witness", "against"];
+    folder.apclab(&kept).exits(1);
+    let gone = ["explore", "claim.litmus", "--replay", "against"];
+    folder.apclab(&gone).exits(0).says("Replay race: A:r1=1;\n");
+    fs::write(folder.0.join("bad"), "step 0\nbarrier\n").expect("a file");
+    explore(&["--replay", "bad"])
+        .exits(2)
+        .complains("bad: event 2 (barrier) can't happen there");
+    fs::write(folder.0.join("worse"), "step 0\njump\n").expect("a file");
+    explore(&["--replay", "worse"])
+        .exits(2)
+        .complains("worse: line 2: `jump` is no event of a path");
+}
+
+#[test]
+fn the_search_can_be_told_how() {
+    let folder = Folder::new("search", &[("crossed.litmus", CROSSED)]);
+    let explore = |args: &[&str]| {
+        let explore = ["explore", "--format", "json", "crossed.litmus"];
+        folder
+            .apclab(&[&explore[..], args].concat())
+            .exits(0)
+            .json()
+    };
+    let plain = [
+        "--no-por",
+        "--no-symmetry",
+        "--no-dead-values",
+        "--threads",
+        "1",
+    ];
+    let (reduced, plain) = (explore(&[]), explore(&plain));
+    assert_eq!(
+        (&reduced["partial_order"], &plain["partial_order"]),
+        (&true.into(), &false.into())
+    );
+    assert_eq!(plain["threads"], 1);
+    for same in ["outcomes", "condition"] {
+        let values = |document: &serde_json::Value| match &document[same] {
+            serde_json::Value::Array(outcomes) => {
+                outcomes.iter().map(|it| it["values"].clone()).collect()
+            }
+            other => other.clone(),
+        };
+        assert_eq!(values(&reduced), values(&plain));
+    }
+    let states = |document: &serde_json::Value| document["states"].as_u64();
+    assert!(states(&reduced) < states(&plain), "{reduced} {plain}");
+}
+
+#[test]
+fn a_search_that_needs_too_much_memory_says_so() {
+    let lane = |name: char| {
+        let steps = "  load x -> r0\n  store x r0 + 1\n".repeat(12);
+        format!("lane {name}\n{steps}\n")
+    };
+    let lanes: String = ['A', 'B', 'C', 'D', 'E'].map(lane).concat();
+    let large = format!("test large\n\nvar x\n\n{lanes}exists (x = 1)\n");
+    let folder = Folder::new("large", &[("large.litmus", &large)]);
+    folder
+        .apclab(&["explore", "large.litmus", "--memory", "4"])
+        .exits(1)
+        .complains("the search took more than 4 MiB of memory after ")
+        .complains("raise the limit or make the test smaller");
+}
+
+#[test]
+fn a_kernel_without_push_locks_runs_none() {
+    let push = "test push\n\npush-lock p\n\nlane A\n  enter critical\n  acquire p shared\n  release p\n\
+                \n  leave critical\n\nexists (true)\n";
+    let folder = Folder::new("push-locks", &[("push.litmus", push)]);
+    let run = ["run", "--on", "model", "push.litmus"];
+    folder
+        .apclab(&run)
+        .exits(0)
+        .says("1 tests on model: 1 ok\n");
+    folder
+        .apclab(&[&run[..], &["--without-push-locks"]].concat())
+        .exits(0)
+        .says("this kernel does not offer the routines of push locks")
+        .says("1 tests on model: 0 ok, 1 not runnable\n");
+    folder
+        .apclab(&["info", "--on", "model", "--without-push-locks"])
+        .exits(0)
+        .says("push locks            not found\n")
+        .says("deadlocks             end\n");
+}
+
+#[test]
+fn what_was_polled_is_labelled_so() {
+    let folder = Folder::new("polled", &[("crossed.litmus", CROSSED)]);
+    let polled = |format: &str| {
+        folder.apclab(&[
+            "run",
+            "--on",
+            "model",
+            "--polled",
+            "--format",
+            format,
+            "crossed.litmus",
+        ])
+    };
+    let document = polled("json").exits(0).json();
+    assert_eq!(document["tests"][0]["result"]["polled"], true);
+    for format in ["text", "junit", "html"] {
+        polled(format)
+            .exits(0)
+            .says("polled: waits for locks were loops of tries");
     }
 }

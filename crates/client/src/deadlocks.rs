@@ -25,6 +25,10 @@ pub(crate) fn run(
             sum.cut_short = true;
             break;
         }
+        if sum.deadlocks >= u64::from(options.deadlocks) {
+            sum.enough_deadlocks = true;
+            break;
+        }
         let one = RunOptions {
             iterations: 1,
             trace_iteration: (options.trace_iteration == Some(iteration)).then_some(1),

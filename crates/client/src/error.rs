@@ -5,6 +5,8 @@ use std::time::Duration;
 use apclab_host::Choice;
 use apclab_protocol::status::{self, NtStatus};
 
+use crate::schedules::Schedules;
+
 /// Threads that wait for each other for ever.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence}")]
@@ -71,10 +73,10 @@ pub enum TargetError {
     #[error("{0}")]
     TooManyStates(String),
     /// What happened with one schedule.
-    #[error("{error} (schedule random:{seed})")]
+    #[error("{error} (again with --schedule {schedule} --iterations 1)")]
     Scheduled {
-        /// The seed of the schedule.
-        seed: u64,
+        /// The one schedule.
+        schedule: Schedules,
         /// What happened.
         error: Box<TargetError>,
     },

@@ -2,9 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use apclab_model::explore::Limits;
+use std::num::NonZeroUsize;
+
+pub use apclab_model::explore::{
+    BadEvent, End, Progress, Reductions, path_from_text, path_to_text,
+};
+use apclab_model::explore::{NoPath, Options, search};
 pub use apclab_model::kernel::{Baseline, Profile};
-use apclab_model::program::{Event, State};
+pub use apclab_model::program::Event;
+use apclab_model::program::State;
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::program::Program;
 use apclab_protocol::trace::Record;
@@ -12,23 +18,61 @@ use apclab_protocol::verify::{Machine, Refusal, verify};
 
 use crate::{TargetError, witness};
 
-/// A path through the model, as records of a trace.
-pub type Witness = Vec<Record>;
+/// A path through the model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Witness {
+    /// Its events.
+    pub events: Vec<Event>,
+    /// The same as records of a trace.
+    pub records: Vec<Record>,
+}
+
+/// How a program is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// What is left out since other states show the same.
+    pub reductions: Reductions,
+    /// On how many threads.
+    pub threads: NonZeroUsize,
+    /// How many bytes of memory the search may take.
+    pub memory: usize,
+    /// Whether a shortest path to each outcome is looked for. To deadlocks and bug checks it always is.
+    pub witnesses: bool,
+}
+
+impl Default for Effort {
+    /// Every reduction, one thread, 4 GiB, with witnesses.
+    fn default() -> Self {
+        let Options {
+            reductions,
+            threads,
+            bytes,
+            witnesses,
+            ..
+        } = Options::default();
+        Self {
+            reductions,
+            threads,
+            memory: bytes,
+            witnesses,
+        }
+    }
+}
 
 /// What the model says of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exploration {
     /// Every outcome in ascending order, each with a shortest path to it.
     pub outcomes: Vec<(Vec<i64>, Witness)>,
-    /// States that are not final and in which nothing can happen any more.
+    /// States that are not final and in which nothing can happen any more, of those that were met.
     pub deadlocks: u64,
     /// A shortest path to one of them.
     pub deadlock: Option<Witness>,
     /// The bug checks on any path, each with a shortest path to it.
     pub bug_checks: Vec<(String, Witness)>,
-    /// States.
+    /// States that the search has met; its reductions leave some out.
     pub states: u64,
-    /// Transitions.
+    /// Transitions between them.
     pub transitions: u64,
     /// Time of the search.
     pub elapsed: Duration,
@@ -37,39 +81,93 @@ pub struct Exploration {
 /// Searches a program in one profile, with lanes that begin with the counters of `baselines`.
 ///
 /// # Errors
-/// [`Unexplored::Refused`] when the program breaks a rule of the driver, which would run none of it;
-/// [`Unexplored::Failed`] when the search is given up, or the bytes are no program.
+/// As [`explore_with`].
 pub fn explore(
     program: &ProgramBuf,
     profile: Profile,
     baselines: &[Baseline],
+) -> Result<Exploration, Unexplored> {
+    explore_with(program, profile, baselines, Effort::default(), &mut |_| {})
+}
+
+/// As [`explore()`], in a way of one's own. `progress` is called from time to time.
+///
+/// # Errors
+/// [`Unexplored::Refused`] when the program breaks a rule of the driver, which would run none of it;
+/// [`Unexplored::Failed`] when the search is given up, or the bytes are no program.
+pub fn explore_with(
+    program: &ProgramBuf,
+    profile: Profile,
+    baselines: &[Baseline],
+    effort: Effort,
+    progress: &mut dyn FnMut(Progress),
 ) -> Result<Exploration, Unexplored> {
     let bytes = program.encode();
     let program = Program::parse(&bytes).map_err(|malformed| {
         TargetError::Failed(format!("the bytes are no program: {malformed:?}"))
     })?;
     verify(&program, Machine::COMPLETE).map_err(Unexplored::Refused)?;
-    Ok(search(&program, profile, baselines)?)
+    Ok(explored(&program, profile, baselines, effort, progress)?)
 }
 
-fn search(
+/// Where a path of a program leads.
+///
+/// # Errors
+/// [`Unexplored::Refused`] when the program breaks a rule of the driver; [`Unexplored::Failed`] when
+/// the events are no path of it.
+pub fn replay(
+    program: &ProgramBuf,
+    profile: Profile,
+    baselines: &[Baseline],
+    events: &[Event],
+) -> Result<(End, Witness), Unexplored> {
+    let bytes = program.encode();
+    let program = Program::parse(&bytes).map_err(|malformed| {
+        TargetError::Failed(format!("the bytes are no program: {malformed:?}"))
+    })?;
+    verify(&program, Machine::COMPLETE).map_err(Unexplored::Refused)?;
+    let initial = State::initial(&program, profile, baselines);
+    let replayed = apclab_model::explore::replay(&initial, &program, events);
+    let end = replayed.map_err(|why: NoPath| TargetError::Failed(why.to_string()))?;
+    let witness = Witness {
+        events: events.to_vec(),
+        records: witness::records(initial, &program, events),
+    };
+    Ok((end.end, witness))
+}
+
+fn explored(
     program: &Program<'_>,
     profile: Profile,
     baselines: &[Baseline],
+    effort: Effort,
+    progress: &mut dyn FnMut(Progress),
 ) -> Result<Exploration, TargetError> {
     let started = Instant::now();
-    let found = apclab_model::explore(program, profile, baselines, Limits::default())
+    let options = Options {
+        reductions: effort.reductions,
+        threads: effort.threads,
+        bytes: effort.memory,
+        witnesses: effort.witnesses,
+        ..Options::default()
+    };
+    let initial = State::initial(program, profile, baselines);
+    let found = search(&initial, program, &options, progress)
         .map_err(|limit| TargetError::TooManyStates(format!("the model gives up: {limit}")))?;
     let elapsed = started.elapsed();
-    let records = |path: &[Event]| {
-        let initial = State::initial(program, profile, baselines);
-        witness::records(initial, program, path)
+    let records = |path: &[Event]| Witness {
+        events: path.to_vec(),
+        records: witness::records(initial.clone(), program, path),
     };
     Ok(Exploration {
         outcomes: found
-            .witnesses
-            .iter()
-            .map(|(outcome, path)| (outcome.clone(), records(path)))
+            .outcomes
+            .keys()
+            .map(|outcome| {
+                let path = found.witnesses.get(outcome);
+                let witness = path.map(|path| records(path)).unwrap_or_default();
+                (outcome.clone(), witness)
+            })
             .collect(),
         deadlocks: found.deadlocks,
         deadlock: found.deadlock_witness.as_deref().map(records),
@@ -91,8 +189,9 @@ pub(crate) fn witness_of(
     program: &Program<'_>,
     baselines: &[Baseline],
     number: u32,
-) -> Result<Witness, TargetError> {
-    let found = search(program, Profile::Documented, baselines)?;
+) -> Result<Vec<Record>, TargetError> {
+    let effort = Effort::default();
+    let found = explored(program, Profile::Documented, baselines, effort, &mut |_| {})?;
     let place = usize::try_from(number)
         .unwrap_or(usize::MAX)
         .wrapping_sub(1);
@@ -100,7 +199,7 @@ pub(crate) fn witness_of(
         .outcomes
         .into_iter()
         .nth(place)
-        .map(|(_, witness)| witness)
+        .map(|(_, witness)| witness.records)
         .unwrap_or_default())
 }
 
@@ -132,7 +231,7 @@ mod tests {
 
     /// The records of a path: lane, kind, the APC if there is one, the answer.
     fn short(witness: &Witness) -> Vec<(u8, Kind, Option<u8>, i64)> {
-        let said = witness.iter().map(|record| {
+        let said = witness.records.iter().map(|record| {
             let apc = (record.apc != NO_APC).then_some(record.apc);
             (record.lane, record.kind, apc, record.value)
         });
@@ -173,7 +272,11 @@ mod tests {
                 (0, Kind::End, None, 0),
             ]
         );
-        let irql: Vec<u8> = witness.iter().map(|record| record.context.irql).collect();
+        let irql: Vec<u8> = witness
+            .records
+            .iter()
+            .map(|record| record.context.irql)
+            .collect();
         assert_eq!(irql, [0, 0, 0, 0, 1, 0, 0, 0, 0]);
     }
 
@@ -202,8 +305,21 @@ mod tests {
         let found = found(&program);
         assert_eq!(found.deadlocks, 1);
         let deadlock = found.deadlock.expect("two mutexes in two orders");
-        let count = |kind| deadlock.iter().filter(|record| record.kind == kind).count();
+        let of_kind = |kind| {
+            deadlock
+                .records
+                .iter()
+                .filter(move |record| record.kind == kind)
+        };
+        let count = |kind| of_kind(kind).count();
         assert_eq!((count(Kind::Step), count(Kind::Done)), (4, 2));
+        assert_eq!(count(Kind::Acquired), 2);
+        let replayed = replay(&program, Profile::Documented, &[], &deadlock.events);
+        assert_eq!(replayed, Ok((End::Deadlock, deadlock.clone())));
+        let mut stray = deadlock.events.clone();
+        stray.push(Event::Barrier);
+        let stray = replay(&program, Profile::Documented, &[], &stray);
+        assert!(matches!(stray, Err(Unexplored::Failed(_))));
         assert_eq!(count(Kind::End), 0);
     }
 

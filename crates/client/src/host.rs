@@ -6,7 +6,7 @@ use std::time::Duration;
 use apclab_host::{File, Host, HostError, Options, Schedule, StartError};
 use apclab_model::kernel::Baseline;
 use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::program::flags;
+use apclab_protocol::program::{LockKind, flags};
 
 use crate::error::Deadlock;
 use crate::locate;
@@ -61,6 +61,13 @@ impl HostTarget {
         self
     }
 
+    /// Whether the kernel offers the routines of push locks; it does by default.
+    #[must_use]
+    pub const fn with_push_locks(mut self, offered: bool) -> Self {
+        self.options.push_locks = offered;
+        self
+    }
+
     /// The counters that the driver's threads begin with; zeros by default.
     #[must_use]
     pub const fn with_baseline(mut self, baseline: Baseline) -> Self {
@@ -70,7 +77,7 @@ impl HostTarget {
 
     /// How the threads of the machine take turns; all run at the same time by default.
     #[must_use]
-    pub const fn with_schedules(mut self, schedules: Schedules) -> Self {
+    pub fn with_schedules(mut self, schedules: Schedules) -> Self {
         self.schedules = Some(schedules);
         self
     }
@@ -88,6 +95,15 @@ impl HostTarget {
             self.finish()?;
             self.options.short_timeout = short;
             self.options.schedule = Schedule::Replay(Vec::new());
+        }
+        self.machine()
+    }
+
+    /// A machine whose threads run at the same time.
+    fn free(&mut self) -> Result<&mut Machine, TargetError> {
+        if self.options.schedule != Schedule::Free {
+            self.finish()?;
+            self.options.schedule = Schedule::Free;
         }
         self.machine()
     }
@@ -147,16 +163,31 @@ impl Target for HostTarget {
         program: &ProgramBuf,
         options: &RunOptions,
     ) -> Result<RunOutcome, TargetError> {
+        if let Some(schedules) = self.schedules.clone() {
+            return self.run_scheduled(program, options, &schedules);
+        }
         let program = &*options.program(program);
-        let answer = match self.schedules {
-            Some(schedules) => schedules::run(self, schedules, program, options),
-            None if may_deadlock(program) && !options.polled => {
-                deadlocks::run(self, program, options)
+        let free = self.free();
+        let answer = match free {
+            Ok(machine)
+                if !may_deadlock(program) || (options.polled && !has_push_locks(program)) =>
+            {
+                machine.session.run(program, options)
             }
-            None => self
-                .machine()
-                .and_then(|machine| machine.session.run(program, options)),
+            Ok(_) => deadlocks::run(self, program, options),
+            Err(error) => Err(error),
         };
+        self.settle(answer)
+    }
+
+    fn run_scheduled(
+        &mut self,
+        program: &ProgramBuf,
+        options: &RunOptions,
+        schedules: &Schedules,
+    ) -> Result<RunOutcome, TargetError> {
+        let program = &*options.program(program);
+        let answer = schedules::run(self, schedules, program, options);
         self.settle(answer)
     }
 
@@ -214,6 +245,11 @@ const fn completion(done: apclab_host::Completion) -> Completion {
         status: done.status,
         information: done.information,
     }
+}
+
+/// Whether there are locks whose waits cannot be polled.
+fn has_push_locks(program: &ProgramBuf) -> bool {
+    program.locks.contains(&LockKind::PushLock)
 }
 
 /// Whether the program says that its lanes may wait for each other for ever.

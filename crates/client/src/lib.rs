@@ -18,8 +18,8 @@
 //! | [`journal`] | which test runs, on the disk before it runs |
 //! | [`setup`] | installs the driver and Driver Verifier, and takes them away again |
 
-pub mod device;
 mod deadlocks;
+pub mod device;
 pub mod error;
 pub mod exploration;
 pub mod faults;

@@ -27,6 +27,7 @@ pub enum Mode {
 pub struct ModelTarget {
     mode: Mode,
     apc_routines: bool,
+    push_locks: bool,
     baseline: Baseline,
 }
 
@@ -36,6 +37,7 @@ impl ModelTarget {
         Self {
             mode,
             apc_routines: true,
+            push_locks: true,
             baseline: Baseline {
                 kernel: 0,
                 special: 0,
@@ -54,6 +56,13 @@ impl ModelTarget {
     #[must_use]
     pub const fn with_apc_routines(mut self, offered: bool) -> Self {
         self.apc_routines = offered;
+        self
+    }
+
+    /// Whether the kernel offers the routines of push locks; it does by default.
+    #[must_use]
+    pub const fn with_push_locks(mut self, offered: bool) -> Self {
+        self.push_locks = offered;
         self
     }
 
@@ -109,7 +118,13 @@ impl Target for ModelTarget {
         Ok(Info {
             description: format!("the model, profile `documented`, {how}"),
             driver: None,
-            apc_routines: if self.apc_routines { routines::APC } else { 0 },
+            apc_routines: routines::DEADLOCKS_END
+                | if self.apc_routines { routines::APC } else { 0 }
+                | if self.push_locks {
+                    routines::PUSH_LOCKS
+                } else {
+                    0
+                },
             limits: Limits::BUILT,
             surroundings: None,
         })
@@ -127,6 +142,7 @@ impl Target for ModelTarget {
         };
         let machine = Machine {
             apc_routines: self.apc_routines,
+            push_locks: self.push_locks,
             ..Machine::COMPLETE
         };
         let verified = match verify(&program, machine) {
@@ -141,6 +157,7 @@ impl Target for ModelTarget {
         let result = self.look(&program, options)?;
         Ok(RunOutcome::Ran(RunResult {
             elapsed: started.elapsed().max(Duration::from_nanos(1)),
+            polled: options.polled,
             baseline,
             ..result
         }))

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use apclab_model::explore::{Limits, Outcomes};
+use apclab_model::explore::{Limits, Options, Outcomes};
 use apclab_model::kernel::{Baseline, Profile};
+use apclab_model::program::State;
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::message::Context;
 use apclab_protocol::program::Program;
@@ -20,13 +21,14 @@ pub struct Prediction {
     pub documented: OutcomeSet,
     /// The outcomes of open re-implementations of NT 5.2.
     pub nt52: OutcomeSet,
-    /// States of the documented profile in which every lane waits for ever.
+    /// States of the documented profile in which nothing can happen any more, of those that the
+    /// search meets.
     pub deadlocks: u64,
     /// Bug checks on some path of the documented profile.
     pub bug_checks: Vec<String>,
-    /// States of the documented profile.
+    /// States of the documented profile that the search meets; its reductions leave some out.
     pub states: u64,
-    /// Transitions of the documented profile.
+    /// Transitions between them.
     pub transitions: u64,
 }
 
@@ -71,7 +73,13 @@ fn search(
     profile: Profile,
     baselines: &[Baseline],
 ) -> Result<Outcomes, TargetError> {
-    apclab_model::explore(program, profile, baselines, Limits::default())
+    let options = Options {
+        states: Limits::default().states,
+        witnesses: false,
+        ..Options::default()
+    };
+    let initial = State::initial(program, profile, baselines);
+    apclab_model::explore::search(&initial, program, &options, &mut |_| {})
         .map_err(|limit| TargetError::TooManyStates(format!("the model gives up: {limit}")))
 }
 

@@ -1,6 +1,7 @@
 //! The host as a deterministic machine: one iteration for each schedule.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use apclab_host::{Choice, Schedule, explore_schedules};
@@ -13,7 +14,7 @@ use crate::host::{HostTarget, host_error};
 use crate::target::{RunOptions, RunOutcome, RunResult, Scheduled};
 
 /// How the threads of the host take turns, when they do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Schedules {
     /// One iteration with each of the seeds from this one on.
     Random(u64),
@@ -26,14 +27,41 @@ pub enum Schedules {
     },
     /// One iteration with every schedule that there is, so many at the most.
     All(u64),
+    /// One iteration with these choices, and the first way behind the last of them.
+    Replay(Vec<u32>),
+}
+
+/// As the command line has it: `random:7`, `pct:7:3`, `all`, `replay:0,2,1`.
+impl fmt::Display for Schedules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Random(seed) => write!(f, "random:{seed}"),
+            Self::Pct { seed, depth } => write!(f, "pct:{seed}:{depth}"),
+            Self::All(_) => f.write_str("all"),
+            Self::Replay(choices) => {
+                let choices: Vec<_> = choices.iter().map(u32::to_string).collect();
+                write!(f, "replay:{}", choices.join(","))
+            }
+        }
+    }
 }
 
 impl Schedules {
-    /// The schedule of one seed.
-    fn of_seed(self, seed: u64) -> Schedule {
-        match self {
-            Self::Pct { depth, .. } => Schedule::Pct { seed, depth },
-            Self::Random(_) | Self::All(_) => Schedule::Random(seed),
+    /// The schedules of the one iteration with this schedule.
+    fn of_one(schedule: &Schedule) -> Option<Self> {
+        match schedule {
+            Schedule::Free => None,
+            Schedule::Random(seed) => Some(Self::Random(*seed)),
+            Schedule::Pct { seed, depth } => Some(Self::Pct {
+                seed: *seed,
+                depth: *depth,
+            }),
+            Schedule::Replay(choices) => {
+                // The first way is what comes behind the last choice anyway.
+                let chosen = choices.iter().rposition(|choice| *choice != 0);
+                let length = chosen.map_or(0, |last| last + 1);
+                Some(Self::Replay(choices[..length].to_vec()))
+            }
         }
     }
 }
@@ -44,6 +72,8 @@ enum Stop {
     NotRun(Box<RunOutcome>),
     /// The deadline of the run.
     Late,
+    /// As many deadlocks as were asked for.
+    Deadlocks,
     Error(TargetError),
 }
 
@@ -57,24 +87,31 @@ impl From<TargetError> for Stop {
 /// has a new one.
 pub(crate) fn run(
     target: &mut HostTarget,
-    schedules: Schedules,
+    schedules: &Schedules,
     program: &ProgramBuf,
     options: &RunOptions,
 ) -> Result<RunOutcome, TargetError> {
-    let mut sum = Sum::new(target, program, options);
+    let mut sum = Sum::new(target, schedules, program, options);
     let ended = match schedules {
-        Schedules::Random(first) | Schedules::Pct { seed: first, .. } => {
-            (0..u64::from(options.iterations)).try_for_each(|offset| {
-                let seed = first.wrapping_add(offset);
-                sum.one(&schedules.of_seed(seed), Some(seed)).map(drop)
-            })
-        }
-        Schedules::All(limit) => explore_schedules(limit, |schedule| sum.one(&schedule, None))
+        Schedules::Random(first) => sum.seeds(*first, Schedule::Random),
+        Schedules::Pct { seed, depth } => sum.seeds(*seed, |seed| Schedule::Pct {
+            seed,
+            depth: *depth,
+        }),
+        Schedules::All(limit) => explore_schedules(*limit, |schedule| sum.one(&schedule))
             .map(|explored| sum.scheduled.complete = explored.complete),
+        Schedules::Replay(choices) => sum.one(&Schedule::Replay(choices.clone())).map(drop),
     };
     match ended {
-        Ok(()) => Ok(sum.finish(false)),
-        Err(Stop::Late) => Ok(sum.finish(true)),
+        Ok(()) => Ok(sum.finish()),
+        Err(Stop::Late) => {
+            sum.cut_short = true;
+            Ok(sum.finish())
+        }
+        Err(Stop::Deadlocks) => {
+            sum.enough_deadlocks = true;
+            Ok(sum.finish())
+        }
         Err(Stop::NotRun(outcome)) => Ok(*outcome),
         Err(Stop::Error(error)) => Err(error),
     }
@@ -87,6 +124,7 @@ struct Sum<'a> {
     loaded: bool,
     program: &'a ProgramBuf,
     options: RunOptions,
+    wanted: u32,
     deadline: Duration,
     started: Instant,
     histogram: BTreeMap<Vec<i64>, u64>,
@@ -96,10 +134,17 @@ struct Sum<'a> {
     timed_out: u32,
     deadlocks: u64,
     deadlock: Option<String>,
+    cut_short: bool,
+    enough_deadlocks: bool,
 }
 
 impl<'a> Sum<'a> {
-    fn new(target: &'a mut HostTarget, program: &'a ProgramBuf, options: &RunOptions) -> Self {
+    fn new(
+        target: &'a mut HostTarget,
+        schedules: &Schedules,
+        program: &'a ProgramBuf,
+        options: &RunOptions,
+    ) -> Self {
         let longest = Duration::from_millis(limits::WAIT_DEADLINE_MS.into());
         let short = longest_time_out(program) + Duration::from_millis(1);
         Self {
@@ -116,27 +161,44 @@ impl<'a> Sum<'a> {
                 delay_us: 0,
                 ..*options
             },
+            wanted: options.iterations,
             deadline: options.deadline,
             started: Instant::now(),
             histogram: BTreeMap::new(),
-            scheduled: Scheduled::default(),
+            scheduled: Scheduled {
+                every: matches!(schedules, Schedules::All(_)),
+                ..Scheduled::default()
+            },
             last: RunResult::default(),
             iterations: 0,
             timed_out: 0,
             deadlocks: 0,
             deadlock: None,
+            cut_short: false,
+            enough_deadlocks: false,
         }
     }
 
+    /// One iteration for each seed from `first` on, as many as were asked for.
+    fn seeds(&mut self, first: u64, schedule: impl Fn(u64) -> Schedule) -> Result<(), Stop> {
+        for offset in 0..u64::from(self.wanted) {
+            if self.deadlocks >= u64::from(self.options.deadlocks) {
+                return Err(Stop::Deadlocks);
+            }
+            self.one(&schedule(first.wrapping_add(offset)))?;
+        }
+        Ok(())
+    }
+
     /// One iteration; gives the choices that were made.
-    fn one(&mut self, schedule: &Schedule, seed: Option<u64>) -> Result<Vec<Choice>, Stop> {
+    fn one(&mut self, schedule: &Schedule) -> Result<Vec<Choice>, Stop> {
         if self.started.elapsed() > self.deadline {
             return Err(Stop::Late);
         }
         let answer = self.ask(schedule);
         match self.target.settle(answer) {
             Ok((RunOutcome::Ran(result), choices)) => {
-                self.add(result, seed);
+                self.add(result, schedule);
                 Ok(choices)
             }
             Ok((outcome, _)) => Err(Stop::NotRun(Box::new(outcome))),
@@ -145,14 +207,12 @@ impl<'a> Sum<'a> {
                 self.iterations = self.iterations.saturating_add(1);
                 self.deadlocks += 1;
                 self.deadlock.get_or_insert(deadlock.sentence);
-                if self.scheduled.deadlock_seed.is_none() {
-                    self.scheduled.deadlock_seed = seed;
-                }
+                self.stuck(schedule);
                 Ok(deadlock.choices)
             }
-            Err(error) => Err(Stop::Error(match seed {
-                Some(seed) => TargetError::Scheduled {
-                    seed,
+            Err(error) => Err(Stop::Error(match Schedules::of_one(schedule) {
+                Some(schedule) => TargetError::Scheduled {
+                    schedule,
                     error: Box::new(error),
                 },
                 None => error,
@@ -160,12 +220,24 @@ impl<'a> Sum<'a> {
         }
     }
 
-    fn add(&mut self, result: RunResult, seed: Option<u64>) {
+    /// An iteration with the schedule did not come to its end.
+    fn stuck(&mut self, schedule: &Schedule) {
+        if self.scheduled.deadlock.is_none() {
+            self.scheduled.deadlock = Schedules::of_one(schedule);
+        }
+    }
+
+    fn add(&mut self, result: RunResult, schedule: &Schedule) {
         for (outcome, count) in &result.histogram {
             *self.histogram.entry(outcome.clone()).or_default() += count;
-            if let Some(seed) = seed {
-                self.scheduled.seeds.entry(outcome.clone()).or_insert(seed);
+            if !self.scheduled.first.contains_key(outcome)
+                && let Some(one) = Schedules::of_one(schedule)
+            {
+                self.scheduled.first.insert(outcome.clone(), one);
             }
+        }
+        if result.timed_out > 0 {
+            self.stuck(schedule);
         }
         self.iterations = self.iterations.saturating_add(result.iterations);
         self.timed_out = self.timed_out.saturating_add(result.timed_out);
@@ -175,7 +247,9 @@ impl<'a> Sum<'a> {
     fn ask(&mut self, schedule: &Schedule) -> Result<(RunOutcome, Vec<Choice>), TargetError> {
         let machine = self.target.scheduled(self.program)?;
         // Loading is not part of the schedules: there is no lane yet.
-        if !self.loaded && let Some(refused) = machine.session.load(self.program)? {
+        if !self.loaded
+            && let Some(refused) = machine.session.load(self.program)?
+        {
             return Ok((refused, Vec::new()));
         }
         self.loaded = true;
@@ -185,14 +259,15 @@ impl<'a> Sum<'a> {
         Ok((outcome, choices))
     }
 
-    fn finish(self, cut_short: bool) -> RunOutcome {
+    fn finish(self) -> RunOutcome {
         RunOutcome::Ran(RunResult {
             histogram: self.histogram.into_iter().collect(),
             iterations: self.iterations,
             timed_out: self.timed_out,
             deadlocks: self.deadlocks,
             deadlock: self.deadlock,
-            cut_short,
+            cut_short: self.cut_short,
+            enough_deadlocks: self.enough_deadlocks,
             elapsed: self.started.elapsed(),
             schedules: Some(self.scheduled),
             ..self.last
@@ -208,4 +283,22 @@ pub(crate) fn longest_time_out(program: &ProgramBuf) -> Duration {
         _ => None,
     });
     Duration::from_millis(times.max().unwrap_or(0).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_schedule_is_what_gives_an_iteration_again() {
+        let spelt = |schedule| Schedules::of_one(&schedule).map(|one| one.to_string());
+        assert_eq!(spelt(Schedule::Free), None);
+        assert_eq!(spelt(Schedule::Random(7)).as_deref(), Some("random:7"));
+        let pct = Schedule::Pct { seed: 7, depth: 3 };
+        assert_eq!(spelt(pct).as_deref(), Some("pct:7:3"));
+        let choices = Schedule::Replay(vec![0, 2, 0, 1, 0, 0]);
+        assert_eq!(spelt(choices).as_deref(), Some("replay:0,2,0,1"));
+        let first = Schedule::Replay(vec![0, 0]);
+        assert_eq!(spelt(first).as_deref(), Some("replay:"));
+    }
 }

@@ -11,6 +11,7 @@ use apclab_protocol::program::{Malformed, flags};
 use apclab_protocol::trace::Record;
 use apclab_protocol::verify::Refusal;
 
+use crate::schedules::Schedules;
 use crate::{Surroundings, TargetError};
 
 /// Something that runs programs.
@@ -41,6 +42,22 @@ pub trait Target {
     fn finish(&mut self) -> Result<(), TargetError> {
         Ok(())
     }
+
+    /// Runs a program as [`Target::run`] does, with these schedules.
+    ///
+    /// # Errors
+    /// As [`Target::run`]; [`TargetError::Failed`] from a target whose lanes nobody schedules.
+    fn run_scheduled(
+        &mut self,
+        _program: &ProgramBuf,
+        _options: &RunOptions,
+        _schedules: &Schedules,
+    ) -> Result<RunOutcome, TargetError> {
+        Err(TargetError::Failed(format!(
+            "the lanes of the target {} cannot be scheduled",
+            self.name()
+        )))
+    }
 }
 
 /// What a target is.
@@ -50,7 +67,7 @@ pub struct Info {
     pub description: String,
     /// The driver, for targets that have one.
     pub driver: Option<DriverInfo>,
-    /// Whether kernel APCs can be queued.
+    /// Which optional routines there are, bits of [`apclab_protocol::message::routines`].
     pub apc_routines: u32,
     /// What a program may ask for.
     pub limits: Limits,
@@ -93,6 +110,9 @@ pub struct RunOptions {
     pub delay_us: u32,
     /// Whether waits for locks without a time-out are loops of tries.
     pub polled: bool,
+    /// After how many deadlocks a run ends, on a target where each costs a machine; not when every
+    /// schedule is to be tried.
+    pub deadlocks: u32,
 }
 
 impl RunOptions {
@@ -118,11 +138,16 @@ impl Default for RunOptions {
             seed: 1,
             delay_us: 0,
             polled: false,
+            deadlocks: 20,
         }
     }
 }
 
 /// How the target took a program.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are few of them, and nearly all ran"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
     /// It ran.
@@ -137,6 +162,10 @@ pub enum RunOutcome {
 }
 
 /// What a run gave.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing of a run, with a name"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunResult {
     /// The outcomes in ascending order, each with how often it was seen.
@@ -147,6 +176,8 @@ pub struct RunResult {
     pub iterations: u32,
     /// Whether the run ended at its deadline, with fewer iterations than asked for.
     pub cut_short: bool,
+    /// Whether waits for locks without a time-out were loops of tries.
+    pub polled: bool,
     /// Iterations that hit a wait's deadline; they are in no outcome.
     pub timed_out: u32,
     /// Iterations whose outcome found no place in the histogram.
@@ -163,6 +194,8 @@ pub struct RunResult {
     pub deadlocks: u64,
     /// The first deadlock of the host: who waits for what, and who holds it.
     pub deadlock: Option<String>,
+    /// Whether the run ended after [`RunOptions::deadlocks`] of them.
+    pub enough_deadlocks: bool,
     /// Bug checks that the model found on some path.
     pub bug_checks: Vec<String>,
     /// The trace that was asked for, in the order of its sequence numbers.
@@ -180,8 +213,10 @@ pub struct RunResult {
 pub struct Scheduled {
     /// Whether these were all that there are.
     pub complete: bool,
-    /// For each outcome the first seed that showed it, where schedules have seeds.
-    pub seeds: BTreeMap<Vec<i64>, u64>,
-    /// The first seed that led to a deadlock.
-    pub deadlock_seed: Option<u64>,
+    /// For each outcome the one schedule that showed it first: one iteration with it does so again.
+    pub first: BTreeMap<Vec<i64>, Schedules>,
+    /// The first schedule that led to a deadlock, or to an iteration that timed out.
+    pub deadlock: Option<Schedules>,
+    /// Whether every schedule was to be tried.
+    pub every: bool,
 }

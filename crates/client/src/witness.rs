@@ -103,11 +103,17 @@ impl Writer {
 
     fn done(&mut self, state: &State, program: &Program<'_>, lane: usize, at: (Place, usize)) {
         let (place, step) = at;
+        let executed = program.step(place, step);
         let register = |register: u8| state.register(place, register.into());
-        let value = program
-            .step(place, step)
-            .and_then(result)
-            .map_or(0, register);
+        let value = executed.and_then(result).map_or(0, register);
+        let acquired = match executed {
+            Some(Step::Acquire { .. } | Step::EnterAcquire { .. }) => true,
+            Some(Step::Try { .. }) => value != 0,
+            _ => false,
+        };
+        if acquired {
+            self.write(state, lane, What::step(Kind::Acquired, at, 0));
+        }
         self.write(state, lane, What::step(Kind::Done, at, value));
     }
 
@@ -199,6 +205,11 @@ const fn result(step: Step) -> Option<u8> {
         | Step::Ran { to, .. }
         | Step::WaitFor { to, .. }
         | Step::Try { to, .. }
+        | Step::AcquiredExclusive { to, .. }
+        | Step::AcquiredShared { to, .. }
+        | Step::ExclusiveWaiters { to, .. }
+        | Step::SharedWaiters { to, .. }
+        | Step::ReleaseFor { to, .. }
         | Step::Load { to, .. } => Some(to),
         Step::Queue { to, .. } => to,
         _ => None,

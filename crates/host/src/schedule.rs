@@ -26,7 +26,8 @@
 /// everything else. So choices begin when the first threads stand at scheduling points, which for
 /// a driver that records one iteration of its program are the threads of that iteration.
 ///
-/// In the profile `Documented` it is also chosen who gets a synchronization event or a KMUTEX.
+/// In the profile `Documented` it is also chosen who gets a synchronization event or a KMUTEX, and
+/// whether a thread that shares a push lock queues where no page says so.
 /// `KeAreApcsDisabled` is not chosen where the sources contradict each other: it answers TRUE.
 ///
 /// Only what the driver does is ordered. A request that user mode sends while others run, such as

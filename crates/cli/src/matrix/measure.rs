@@ -132,6 +132,9 @@ fn run(
         Ok(RunOutcome::Refused(refusal)) if refusal.reason == Reason::NoApcRoutines => {
             Err(Gap::NotRunnable("no APC routines"))
         }
+        Ok(RunOutcome::Refused(refusal)) if refusal.reason == Reason::NoPushLocks => {
+            Err(Gap::NotRunnable("no push locks"))
+        }
         Ok(RunOutcome::BaselineDisabled(_)) => Err(Gap::NotRunnable("APCs disabled at the start")),
         Ok(RunOutcome::Refused(refusal)) => failed(format!("refused: {}", refusal.reason.name())),
         Ok(RunOutcome::Malformed(malformed)) => failed(format!("rejected: {malformed:?}")),

@@ -60,25 +60,51 @@ impl Row {
     /// The locks that the steps name.
     pub(super) fn locks(&self) -> &'static [LockKind] {
         let steps = [self.before, self.between, self.rest];
-        let acquires = |step: &Step| matches!(step, Step::Acquire { .. });
-        if steps.iter().any(|steps| steps.iter().any(acquires)) {
-            &LOCKS
-        } else {
-            &[]
+        let acquired = steps.iter().flat_map(|steps| steps.iter());
+        let acquired = acquired.filter_map(|step| match step {
+            Step::Acquire { lock, .. } | Step::EnterAcquire { lock, .. } => Some(*lock),
+            _ => None,
+        });
+        match acquired.max() {
+            None => &[],
+            Some(PUSH_LOCK) => &LOCKS_AND_PUSH_LOCK,
+            Some(_) => &LOCKS,
         }
     }
 }
 
 /// The locks of the programs that have any.
-const LOCKS: [LockKind; 3] = [LockKind::FastMutex, LockKind::GuardedMutex, LockKind::Mutex];
+const LOCKS: [LockKind; 4] = [
+    LockKind::FastMutex,
+    LockKind::GuardedMutex,
+    LockKind::Mutex,
+    LockKind::Resource,
+];
+/// The same with a push lock, which not every kernel has.
+const LOCKS_AND_PUSH_LOCK: [LockKind; 5] = [
+    LockKind::FastMutex,
+    LockKind::GuardedMutex,
+    LockKind::Mutex,
+    LockKind::Resource,
+    LockKind::PushLock,
+];
 const FAST: u8 = 0;
 const GUARDED_MUTEX: u8 = 1;
 const MUTEX: u8 = 2;
+const RESOURCE: u8 = 3;
+const PUSH_LOCK: u8 = 4;
 
 const fn acquire(lock: u8) -> Step {
     Step::Acquire {
         lock,
         mode: Mode::Exclusive,
+    }
+}
+
+const fn share(lock: u8) -> Step {
+    Step::Acquire {
+        lock,
+        mode: Mode::Shared,
     }
 }
 
@@ -164,7 +190,7 @@ const APC_LEVEL: Documented = documented(Deferred, Deferred, False, True, 1);
 const IN_NORMAL: Documented = documented(Now, Deferred, False, False, 0);
 
 /// Every context that programs can get to.
-pub(super) const ROWS: [Row; 25] = [
+pub(super) const ROWS: [Row; 34] = [
     inside("plain code, PASSIVE_LEVEL", &[], &[], PLAIN),
     inside(
         "critical region",
@@ -209,6 +235,52 @@ pub(super) const ROWS: [Row; 25] = [
         &[acquire(MUTEX), acquire(MUTEX)],
         &[release(MUTEX), release(MUTEX)],
         CRITICAL,
+    ),
+    // The caller must have entered a region ahead of these, and the lock adds nothing to it.
+    inside(
+        "resource held exclusively in a critical region",
+        &[EnterCritical, acquire(RESOURCE)],
+        &[release(RESOURCE), LeaveCritical],
+        CRITICAL,
+    ),
+    inside(
+        "resource shared in a critical region",
+        &[EnterCritical, share(RESOURCE)],
+        &[release(RESOURCE), LeaveCritical],
+        CRITICAL,
+    ),
+    inside(
+        "resource held exclusively in a guarded region",
+        &[EnterGuarded, acquire(RESOURCE)],
+        &[release(RESOURCE), LeaveGuarded],
+        GUARDED,
+    ),
+    inside(
+        "resource held after entering and acquiring in one call",
+        &[Step::EnterAcquire {
+            lock: RESOURCE,
+            mode: Mode::Exclusive,
+        }],
+        &[Step::ReleaseLeave { lock: RESOURCE }],
+        CRITICAL,
+    ),
+    inside(
+        "push lock held exclusively in a critical region",
+        &[EnterCritical, acquire(PUSH_LOCK)],
+        &[release(PUSH_LOCK), LeaveCritical],
+        CRITICAL,
+    ),
+    inside(
+        "push lock shared in a critical region",
+        &[EnterCritical, share(PUSH_LOCK)],
+        &[release(PUSH_LOCK), LeaveCritical],
+        CRITICAL,
+    ),
+    inside(
+        "push lock held exclusively in a guarded region",
+        &[EnterGuarded, acquire(PUSH_LOCK)],
+        &[release(PUSH_LOCK), LeaveGuarded],
+        GUARDED,
     ),
     in_routine("in a normal APC's routine", ApcKind::Normal, IN_NORMAL),
     in_routine("in a special APC's routine", ApcKind::Special, APC_LEVEL),
@@ -293,5 +365,22 @@ pub(super) const ROWS: [Row; 25] = [
         &[release(MUTEX)],
         &[release(MUTEX)],
         CRITICAL,
+    ),
+    after(
+        "resource released in a critical region",
+        &[EnterCritical, acquire(RESOURCE)],
+        &[release(RESOURCE)],
+        &[LeaveCritical],
+        CRITICAL,
+    ),
+    after(
+        "resource released and region left in one call",
+        &[Step::EnterAcquire {
+            lock: RESOURCE,
+            mode: Mode::Exclusive,
+        }],
+        &[Step::ReleaseLeave { lock: RESOURCE }],
+        &[],
+        PLAIN,
     ),
 ];

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use apclab_client::faults::{Effect, inject};
 use apclab_client::{RunOptions, Target};
+use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
+use super::html::escape;
 use super::progress;
 use crate::args::{On, RunArgs, RunFormat};
 use crate::failure::{self, Failure};
@@ -50,11 +52,6 @@ pub(super) fn run(args: &RunArgs, inputs: &[Input], out: &mut Out) -> Result<u8,
             "error: only --on host can make calls fail".to_owned(),
         ]));
     }
-    if !matches!(args.format, RunFormat::Text | RunFormat::Json) {
-        return Err(Failure::Input(vec![
-            "error: failed calls are reported as text or json".to_owned(),
-        ]));
-    }
     let mut host = target::host(&args.target)?;
     let info = host.info()?;
     host.finish()?;
@@ -86,16 +83,23 @@ pub(super) fn run(args: &RunArgs, inputs: &[Input], out: &mut Out) -> Result<u8,
     } else {
         failure::FAILED
     };
-    if args.format == RunFormat::Json {
-        let report = TargetReport::of(host.name(), &info);
-        let body = FaultsBody { tests };
-        out.json(&Document::new("run --fail", report, code, None, body));
-    } else {
-        let failed: u64 = tests.iter().map(|test| test.failed).sum();
-        out.line(&format!(
-            "{} tests, {failed} calls made to fail: {dirty} tests without a clean end",
-            tests.len()
-        ));
+    let failed: u64 = tests.iter().map(|test| test.failed).sum();
+    let total = format!(
+        "{} tests, {failed} calls made to fail: {dirty} tests without a clean end",
+        tests.len()
+    );
+    match args.format {
+        RunFormat::Json => {
+            let report = TargetReport::of(host.name(), &info);
+            let body = FaultsBody { tests };
+            out.json(&Document::new("run --fail", report, code, None, body));
+        }
+        RunFormat::Text => out.line(&total),
+        RunFormat::Junit => {
+            let report = junit(&tests, host.name());
+            out.text(&report.map_err(|why| Failure::Report(why.to_string()))?);
+        }
+        RunFormat::Html => out.text(&html(&tests, host.name(), &total)),
     }
     Ok(code)
 }
@@ -136,16 +140,113 @@ fn one(
     faults
 }
 
-fn print(test: &TestFaults, out: &mut Out) {
+/// What there is to say of one test, a line for each thing.
+fn lines(test: &TestFaults) -> Vec<String> {
     let errors: u64 = test.errors.values().sum();
-    out.line(&format!(
+    let mut lines = vec![format!(
         "Faults {}: {} calls failed, {errors} clean errors, {} done without",
         test.name, test.failed, test.survived
-    ));
-    for (said, count) in &test.errors {
-        out.line(&format!("{count:<6}:>{said}"));
+    )];
+    let said = test.errors.iter();
+    lines.extend(said.map(|(said, count)| format!("{count:<6}:>{said}")));
+    let problems = test.problems.iter();
+    lines.extend(problems.map(|problem| format!("FAILED {problem}")));
+    lines
+}
+
+fn print(test: &TestFaults, out: &mut Out) {
+    for line in lines(test) {
+        out.line(&line);
     }
-    for problem in &test.problems {
-        out.line(&format!("FAILED {problem}"));
+}
+
+/// The tests in JUnit's XML.
+fn junit(tests: &[TestFaults], target: &str) -> Result<String, SerializeError> {
+    let mut report = Report::new("apclab");
+    let mut suite = TestSuite::new(format!("{target}, calls that fail"));
+    for test in tests {
+        let mut status = TestCaseStatus::success();
+        if !test.problems.is_empty() {
+            status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_message(test.problems.join("; "));
+        }
+        let mut case = TestCase::new(test.name.as_str(), status);
+        case.set_classname(super::junit::class(&test.file));
+        case.set_system_out(lines(test).join("\n"));
+        suite.add_test_case(case);
+    }
+    report.add_test_suite(suite);
+    report.to_string()
+}
+
+/// The tests as a page.
+fn html(tests: &[TestFaults], target: &str, total: &str) -> String {
+    let sections: String = tests.iter().map(section).collect();
+    let title = format!("apclab run on {target}, calls that fail");
+    super::html::document(&title, &format!("<p>{}</p>\n{sections}", escape(total)))
+}
+
+/// One test on the page.
+fn section(test: &TestFaults) -> String {
+    let (class, verdict) = if test.problems.is_empty() {
+        ("ok", "ok")
+    } else {
+        ("failed", "FAILED")
+    };
+    format!(
+        "<section>\n<h2>{} <span class=\"{class}\">{verdict}</span></h2>\n<p>{}</p>\n\
+         <pre>{}</pre>\n</section>\n",
+        escape(&test.name),
+        escape(&test.file),
+        escape(&lines(test).join("\n")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two() -> [TestFaults; 2] {
+        let clean = TestFaults {
+            name: "clean".to_owned(),
+            file: "a/clean.litmus".to_owned(),
+            failed: 2,
+            survived: 1,
+            errors: BTreeMap::from([("ExAllocatePool2: no <memory>".to_owned(), 1)]),
+            problems: Vec::new(),
+        };
+        let dirty = TestFaults {
+            name: "dirty".to_owned(),
+            problems: vec!["call 1: the driver left behind: a thread".to_owned()],
+            ..TestFaults::default()
+        };
+        [clean, dirty]
+    }
+
+    #[test]
+    fn junit_counts_tests_without_a_clean_end() {
+        let report = junit(&two(), "host").expect("a document");
+        for text in [
+            "name=\"host, calls that fail\" tests=\"2\"",
+            "failures=\"1\"",
+            "<testcase name=\"clean\" classname=\"a\"",
+            "<failure message=\"call 1: the driver left behind: a thread\"/>",
+            "2 calls failed, 1 clean errors, 1 done without",
+        ] {
+            assert!(report.contains(text), "{text} in {report}");
+        }
+    }
+
+    #[test]
+    fn html_says_it_of_each_test() {
+        let page = html(&two(), "host", "2 tests");
+        for text in [
+            "<h2>clean <span class=\"ok\">ok</span></h2>",
+            "<h2>dirty <span class=\"failed\">FAILED</span></h2>",
+            "no &lt;memory&gt;",
+            "<p>2 tests</p>",
+        ] {
+            assert!(page.contains(text), "{text} in {page}");
+        }
     }
 }

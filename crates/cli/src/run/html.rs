@@ -27,18 +27,26 @@ pub(super) fn page(
         .map(|(number, record)| section(number, record, target))
         .collect();
     let error = error.map(|error| format!("<p class=\"failed\">{}</p>\n", escape(error)));
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>apclab run on {target}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <h1>apclab run on {target}</h1>\n<p>{about}</p>\n<p>{all} tests: {counted}</p>\n{error}\
-         <table>\n<tr><th>test</th><th>states</th><th>iterations</th><th>verdict</th></tr>\n\
-         {rows}</table>\n{sections}</body>\n</html>\n",
-        target = escape(target),
+    let body = format!(
+        "<p>{about}</p>\n<p>{all} tests: {counted}</p>\n{error}\
+         <table>\n<tr><th>test</th><th>states</th><th>iterations</th><th>coverage</th>\
+         <th>verdict</th></tr>\n{rows}</table>\n{sections}",
         about = escape(about),
         all = records.len(),
         counted = counted.join(", "),
         error = error.unwrap_or_default(),
+    );
+    document(&format!("apclab run on {target}"), &body)
+}
+
+/// A page that needs nothing else.
+pub(super) fn document(title: &str, body: &str) -> String {
+    let title = escape(title);
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <h1>{title}</h1>\n{body}</body>\n</html>\n"
     )
 }
 
@@ -46,11 +54,16 @@ pub(super) fn page(
 fn row(number: usize, record: &Record<'_>) -> String {
     let verdict = record.judgement.verdict;
     let (states, iterations) = record.result().map_or_else(Default::default, |result| {
-        (result.histogram.len().to_string(), text::iterations(result))
+        (
+            text::states(record, result).to_string(),
+            text::iterations(result),
+        )
     });
+    let covered = record.judgement.coverage;
+    let covered = covered.map_or_else(String::new, text::covered);
     format!(
         "<tr><td><a href=\"#t{number}\">{}</a></td><td>{states}</td><td>{iterations}</td>\
-         <td class=\"{}\">{}</td></tr>\n",
+         <td>{covered}</td><td class=\"{}\">{}</td></tr>\n",
         escape(&record.test().name),
         class(verdict),
         verdict.name()
@@ -61,7 +74,11 @@ fn row(number: usize, record: &Record<'_>) -> String {
 fn section(number: usize, record: &Record<'_>, target: &str) -> String {
     let test = record.test();
     let verdict = record.judgement.verdict;
-    let traced = record.result().filter(|result| !result.trace.is_empty());
+    // What should not be is what a reader wants to see.
+    let evidence = record.evidence.as_ref().map(|evidence| &evidence.result);
+    let traced = evidence
+        .or_else(|| record.result())
+        .filter(|result| !result.trace.is_empty());
     let picture = traced.map_or_else(
         || "<p class=\"none\">no trace</p>".to_owned(),
         |result| {
@@ -92,7 +109,7 @@ const fn class(verdict: Verdict) -> &'static str {
 }
 
 /// Text as it has to stand in HTML.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

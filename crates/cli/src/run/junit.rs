@@ -74,7 +74,7 @@ fn case(record: &Record<'_>) -> TestCase {
 }
 
 /// The folders of a file as the name of a class: `litmus.waits` for `litmus/waits/a.litmus`.
-fn class(file: &str) -> String {
+pub(super) fn class(file: &str) -> String {
     let folder = Path::new(file).parent();
     let parts = folder.into_iter().flat_map(Path::components);
     let names = parts.filter_map(|part| match part {

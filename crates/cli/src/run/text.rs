@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use apclab_client::{RunOutcome, RunResult};
+use apclab_client::{Info, RunOutcome, RunResult};
 use apclab_litmus::Expectation;
 
-use super::Record;
+use super::{Evidence, Record, coverage};
+use crate::histogram::Seen;
 use crate::out::Out;
-use crate::verdict::{Problem, Verdict};
-use crate::{describe, histogram, table};
+use crate::verdict::{Coverage, Problem, Verdict};
+use crate::{describe, histogram, table, trace};
 
 /// One test, its verdict apart: the histogram in litmus7's format, then what is to be said about it.
 pub(crate) fn body(record: &Record<'_>) -> String {
@@ -18,8 +19,8 @@ pub(crate) fn body(record: &Record<'_>) -> String {
     let mut lines = Vec::new();
     match (&test.expectation, record.result()) {
         (Expectation::Condition(condition), Some(result)) => {
-            let states = &result.histogram;
-            let shown = histogram::text(name, condition, &names, states, result.elapsed);
+            let seen = Seen::of(condition, result);
+            let shown = histogram::text(name, condition, &names, seen, result.elapsed);
             lines.push(shown.trim_end().to_owned());
         }
         (Expectation::Condition(condition), None) => {
@@ -46,6 +47,13 @@ pub(crate) fn body(record: &Record<'_>) -> String {
     for note in &record.judgement.notes {
         lines.push(describe::note(test, note));
     }
+    if let Some(Evidence { outcome, result }) = &record.evidence {
+        lines.push(format!(
+            "Trace of {}",
+            describe::outcome(test, Some(outcome))
+        ));
+        lines.extend(trace::lines(record.input, &result.trace));
+    }
     lines.push(String::new());
     lines.join("\n")
 }
@@ -59,14 +67,23 @@ pub(super) fn print(record: &Record<'_>, out: &mut Out) {
 
 /// Prints the table of all tests.
 pub(super) fn summary(records: &[Record<'_>], out: &mut Out) {
-    let mut rows = table::Table::new(out, &["test", "states", "iterations", "time", "verdict"]);
+    let titles = [
+        "test",
+        "states",
+        "iterations",
+        "coverage",
+        "time",
+        "verdict",
+    ];
+    let mut rows = table::Table::new(out, &titles);
     for record in records {
         let result = record.result();
         let cell = |of: &dyn Fn(&RunResult) -> String| result.map_or_else(String::new, of);
         rows.row([
             record.test().name.clone(),
-            cell(&|result| result.histogram.len().to_string()),
+            cell(&|result| states(record, result).to_string()),
             cell(&iterations),
+            record.judgement.coverage.map_or_else(String::new, covered),
             cell(&|result| seconds(result.elapsed)),
             record.judgement.verdict.name().to_owned(),
         ]);
@@ -94,11 +111,47 @@ pub(super) fn total(records: &[Record<'_>], target: &str, error: Option<&str>, o
     }
 }
 
+/// How many different ends iterations had.
+pub(super) fn states(record: &Record<'_>, result: &RunResult) -> usize {
+    match &record.test().expectation {
+        Expectation::Condition(condition) => Seen::of(condition, result).states(),
+        Expectation::Refused { .. } => result.histogram.len(),
+    }
+}
+
+/// How much of what is allowed was seen: `75% (3/4)`.
+pub(super) fn covered(coverage: Coverage) -> String {
+    let Coverage { seen, allowed } = coverage;
+    format!("{}% ({seen}/{allowed})", coverage.per_cent())
+}
+
+/// What is to be known of the samples together: processors, lanes that did not overlap, outcomes that
+/// found no place, and how much of what is allowed was seen.
+pub(super) fn sampled(records: &[Record<'_>], info: &Info) -> Option<String> {
+    let coverage = coverage(records)?;
+    let results = || records.iter().filter_map(Record::result);
+    let missed: u64 = results()
+        .map(|result| u64::from(result.missed_overlaps))
+        .sum();
+    let lost: u64 = results().map(|result| u64::from(result.overflow)).sum();
+    let processors = info.driver.as_ref().map_or_else(String::new, |driver| {
+        format!("{} processors, ", driver.processors)
+    });
+    Some(format!(
+        "{processors}{missed} missed overlaps, {lost} outcomes without a place; \
+         {} of {} allowed outcomes seen, {}%",
+        coverage.seen,
+        coverage.allowed,
+        coverage.per_cent()
+    ))
+}
+
 pub(super) fn iterations(result: &RunResult) -> String {
+    let polled = if result.polled { " polled" } else { "" };
     if result.exhaustive {
-        "all".to_owned()
+        format!("all{polled}")
     } else {
-        result.iterations.to_string()
+        format!("{}{polled}", result.iterations)
     }
 }
 

@@ -59,6 +59,13 @@ pub(crate) fn lines(input: &Input, records: &[Record]) -> Vec<String> {
                     said
                 },
             );
+            // A wait that is over is a line of its own, where something may have come between.
+            if let (true, true, Some(row)) = (executed.locks, executed.waits, executed.span.to)
+                && row > executed.span.from
+            {
+                let words = texts.get(executed.place, executed.step);
+                add(row, format!("{words} (waited)"));
+            }
         }
         for ran in &track.routines {
             add(ran.row, routine(test, ran));

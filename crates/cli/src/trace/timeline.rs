@@ -9,6 +9,7 @@ mod steps;
 
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::program::Place;
+use apclab_protocol::step::Mode;
 use apclab_protocol::trace::Record;
 
 use self::build::Builder;
@@ -53,8 +54,10 @@ pub(crate) struct Executed {
     pub(crate) step: usize,
     /// What it answered, for one that answers.
     pub(crate) value: Option<i64>,
-    /// Whether it is one that waits: for a lock, when another lane has it.
+    /// Whether it is one that waits: for a lock, when another lane has it or comes first.
     pub(crate) waits: bool,
+    /// Whether it acquires a lock.
+    pub(crate) locks: bool,
 }
 
 /// What a lane is inside of.
@@ -65,6 +68,38 @@ pub(crate) enum ScopeKind {
     FastMutex,
     GuardedMutex,
     Mutex,
+    Resource(Access),
+    PushLock(Access),
+    /// What the lane held of a resource belongs to an owner pointer.
+    HandedOver,
+}
+
+impl ScopeKind {
+    /// Whether others may hold the lock at the same time.
+    pub(crate) const fn shares(self) -> bool {
+        matches!(
+            self,
+            Self::Resource(Access::Shared) | Self::PushLock(Access::Shared)
+        )
+    }
+}
+
+/// For what a lock is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Access {
+    Exclusive,
+    Shared,
+}
+
+impl Access {
+    pub(crate) const fn of(mode: Mode) -> Self {
+        match mode {
+            Mode::Exclusive => Self::Exclusive,
+            Mode::Shared | Mode::SharedStarveExclusive | Mode::SharedWaitForExclusive => {
+                Self::Shared
+            }
+        }
+    }
 }
 
 /// A region, or a lock that is held.

@@ -39,8 +39,16 @@ fn allows(documented: &[i64], nt52: &[i64]) -> Prediction {
     }
 }
 
+const fn case(expectation: &Expectation) -> Case<'_> {
+    Case {
+        expectation,
+        estimate: false,
+        polled: false,
+    }
+}
+
 fn verdict(expectation: &Expectation, result: RunResult, prediction: &Prediction) -> Judgement {
-    judge(expectation, &RunOutcome::Ran(result), Ok(prediction))
+    judge(case(expectation), &RunOutcome::Ran(result), Ok(prediction))
 }
 
 #[test]
@@ -64,7 +72,11 @@ fn an_exists_fails_only_where_everything_was_seen() {
     let both = allows(&[0, 1], &[0]);
     let sampled = verdict(&expects(Quantifier::Exists, 1), seen(&[0]), &both);
     assert_eq!(sampled.verdict, Verdict::NotObserved);
-    assert_eq!(sampled.notes, [Note::NotSeen(vec![vec![1]])]);
+    let unseen = Note::NotSeen(vec![vec![1]], false);
+    assert_eq!(sampled.notes, [unseen.clone(), Note::NotInNt52]);
+    let both = allows(&[0, 1], &[0, 1]);
+    let sampled = verdict(&expects(Quantifier::Exists, 1), seen(&[0]), &both);
+    assert_eq!(sampled.notes, [unseen]);
     let all = RunResult {
         exhaustive: true,
         ..seen(&[0])
@@ -130,7 +142,13 @@ fn refusals_are_compared_in_reason_lane_and_step() {
         place: Place::Lane(1),
         step: 2,
     };
-    let judged = |got| judge(&expectation, &RunOutcome::Refused(got), Err("not asked"));
+    let judged = |got| {
+        judge(
+            case(&expectation),
+            &RunOutcome::Refused(got),
+            Err("not asked"),
+        )
+    };
     assert_eq!(judged(refusal).verdict, Verdict::Ok);
     let others = [
         Refusal {
@@ -150,10 +168,14 @@ fn refusals_are_compared_in_reason_lane_and_step() {
         };
         assert_eq!(judged(got).problems, [expected]);
     }
-    let ran = judge(&expectation, &RunOutcome::Ran(seen(&[0])), Err("not asked"));
+    let ran = judge(
+        case(&expectation),
+        &RunOutcome::Ran(seen(&[0])),
+        Err("not asked"),
+    );
     assert_eq!(ran.problems, [Problem::NotRefused(refusal)]);
     let unexpected = judge(
-        &expects(Quantifier::Forall, 0),
+        case(&expects(Quantifier::Forall, 0)),
         &RunOutcome::Refused(refusal),
         Err("not asked"),
     );
@@ -168,7 +190,11 @@ fn what_a_target_cannot_run_is_no_failure() {
         reason: Reason::NoApcRoutines,
     };
     let forall = expects(Quantifier::Forall, 0);
-    let refused = judge(&forall, &RunOutcome::Refused(refusal), Err("not asked"));
+    let refused = judge(
+        case(&forall),
+        &RunOutcome::Refused(refusal),
+        Err("not asked"),
+    );
     assert_eq!(refused.verdict, Verdict::NotRunnable);
     let disabled = Context {
         apcs_disabled: true,
@@ -176,7 +202,7 @@ fn what_a_target_cannot_run_is_no_failure() {
     };
     let late = RunOutcome::BaselineDisabled(vec![disabled]);
     assert_eq!(
-        judge(&forall, &late, Err("not asked")).verdict,
+        judge(case(&forall), &late, Err("not asked")).verdict,
         Verdict::NotRunnable
     );
 
@@ -191,6 +217,81 @@ fn what_a_target_cannot_run_is_no_failure() {
     assert_eq!(unforeseen.verdict, Verdict::Failed);
     let plain = verdict(&forall, seen(&[1]), &allows(&[1], &[1]));
     assert_eq!(plain.verdict, Verdict::Failed);
+}
+
+fn of_deadlock(quantifier: Quantifier) -> Expectation {
+    Expectation::Condition(Condition {
+        quantifier,
+        formula: Formula::Deadlock,
+    })
+}
+
+#[test]
+fn a_deadlock_fails_a_test_that_does_not_speak_of_it() {
+    let stuck = RunResult {
+        deadlocks: 2,
+        deadlock: Some("A waits for B".to_owned()),
+        ..seen(&[1])
+    };
+    let may = Prediction {
+        deadlocks: 1,
+        ..allows(&[1], &[1])
+    };
+    let silent = verdict(&expects(Quantifier::Forall, 1), stuck.clone(), &may);
+    let deadlocks = Problem::Deadlocks(2, stuck.deadlock.clone());
+    assert_eq!(silent.problems, [deadlocks]);
+    assert_eq!(silent.wrong, [None]);
+    let exists = verdict(&of_deadlock(Quantifier::Exists), stuck.clone(), &may);
+    assert_eq!((exists.verdict, exists.wrong), (Verdict::Ok, vec![]));
+    let never = verdict(&of_deadlock(Quantifier::NotExists), stuck.clone(), &may);
+    assert_eq!(never.problems, [Problem::Violated]);
+    assert_eq!(never.wrong, [None]);
+    let forbidden = verdict(
+        &of_deadlock(Quantifier::Exists),
+        stuck.clone(),
+        &allows(&[1], &[1]),
+    );
+    assert_eq!(
+        forbidden.problems,
+        [Problem::ForbiddenDeadlock(stuck.deadlock)]
+    );
+}
+
+#[test]
+fn deadlocks_are_covered_like_outcomes() {
+    let may = Prediction {
+        deadlocks: 3,
+        ..allows(&[0, 1], &[0, 1])
+    };
+    let none = verdict(&of_deadlock(Quantifier::Exists), seen(&[1]), &may);
+    assert_eq!(none.verdict, Verdict::NotObserved);
+    assert_eq!(none.notes, [Note::NotSeen(vec![vec![0]], true)]);
+    let coverage = none.coverage.expect("a sample");
+    assert_eq!(
+        (coverage.seen, coverage.allowed, coverage.per_cent()),
+        (1, 3, 33)
+    );
+    // An iteration that times out may be one, and need not be.
+    let late = RunResult {
+        timed_out: 1,
+        ..seen(&[1])
+    };
+    let late = verdict(&of_deadlock(Quantifier::Exists), late, &allows(&[1], &[1]));
+    assert_eq!((late.verdict, late.problems), (Verdict::Ok, vec![]));
+    let only = RunResult {
+        deadlocks: 1,
+        iterations: 1,
+        ..RunResult::default()
+    };
+    let only = verdict(
+        &of_deadlock(Quantifier::Forall),
+        only,
+        &Prediction {
+            documented: set(&[]),
+            ..may
+        },
+    );
+    assert_eq!(only.verdict, Verdict::Ok);
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! Push locks.
 
-use apclab_model::kernel::PushLockMode;
+use apclab_model::kernel::{Answer, PushLockMode};
 
 use crate::dispatch::{Arguments, Export, Fault};
 use crate::thread::Thread;
@@ -28,9 +28,18 @@ pub(super) const EXPORTS: &[Export] = &[
 fn acquire(thread: &Thread, arguments: &Arguments, mode: PushLockMode) -> Result<u64, Fault> {
     let routine = thread.last_export().unwrap_or("a push lock routine");
     let address = arguments.word(0);
-    let id = thread.lock().push_lock(address, routine)?;
+    let (id, queues) = {
+        let mut state = thread.lock();
+        let id = state.push_lock(address, routine)?;
+        let queues = match state.kernel.push_lock_sharer_queues(thread.id, id) {
+            Answer::Is(queues) => queues,
+            // Says nothing for an exclusive acquire.
+            Answer::Either => mode == PushLockMode::Shared && state.choose(2) == 1,
+        };
+        (id, queues)
+    };
     thread.acquire(|kernel| {
-        let acquired = kernel.acquire_push_lock(thread.id, id, mode);
+        let acquired = kernel.acquire_push_lock_choosing(thread.id, id, mode, queues);
         acquired.map_err(|check| thread.of_lock(check, address))
     })?;
     Ok(0)

@@ -177,6 +177,18 @@ fn nobody_is_left_to_release_what_was_handed_over() {
         assert_eq!(report.threads.len(), 1, "{report}");
         assert!(report.sentence.contains("the owner pointer 0x"), "{report}");
     }
+    // A thread of user mode that has no request does not count either.
+    let fixture = Fixture::new();
+    let host = fixture.start();
+    std::thread::scope(|scope| {
+        let host = &host;
+        for _ in 0..2 {
+            let wait = [(-300_000_i64).cast_unsigned()];
+            scope.spawn(move || send(host, code::WAIT, &wait).unwrap());
+        }
+    });
+    deadlock(run(&host, &vec![giver.clone(), taker.clone()]));
+    drop((host, fixture));
     // One that only looks now and then whether others have done something does not count.
     let polls = vec![Op::Poll(3)];
     for report in both(&vec![giver.clone(), taker.clone(), polls]) {

@@ -126,6 +126,21 @@ fn who_is_next_is_a_choice_where_no_order_is_promised() {
     // Each of the three may be the first, and then each of the others.
     assert_eq!(agree(&script, Profile::Documented).len(), 6);
     assert_eq!(agree(&script, Profile::Nt52).len(), 6);
+    // When both others wait already, either may get it; in a queue that is the one that came first.
+    let counts = inside(&[EXCLUSIVE, Op::ExclusiveWaiters(0), Op::Release(0)]);
+    let script = vec![
+        counts,
+        holds(Mode::Exclusive, &[4]),
+        holds(Mode::Exclusive, &[5]),
+    ];
+    for profile in PROFILES {
+        let seen = agree(&script, profile);
+        assert!(
+            ["245", "254"]
+                .iter()
+                .all(|order| seen.contains(&(*order).to_owned()))
+        );
+    }
 }
 
 #[test]
@@ -282,6 +297,15 @@ fn push_locks_are_shared_or_exclusive() {
             let (acquire, release) = (Op::AcquirePush(exclusive), Op::ReleasePush(exclusive));
             inside(&[acquire, Op::Note(digit), release])
         };
+        // Twice by one thread: no page says what comes of it.
+        let (acquire, release) = (Op::AcquirePush(false), Op::ReleasePush(false));
+        let twice = inside(&[acquire, acquire, Op::Note(1), release, release]);
+        let seen = agree(&vec![twice], profile);
+        let may: &[&str] = match profile {
+            Profile::Documented => &["1", DEADLOCK],
+            Profile::Nt52 => &[DEADLOCK],
+        };
+        assert_eq!(seen, may);
         agree(
             &vec![short(false, 1), short(true, 2), short(false, 3)],
             profile,

@@ -2,7 +2,7 @@
 
 use apclab_protocol::program::{Apc, ApcKind};
 
-use super::super::timeline::ScopeKind;
+use super::super::timeline::{Access, ScopeKind};
 
 pub(super) const ROW: f64 = 22.0;
 /// Where the first row begins.
@@ -41,6 +41,11 @@ pub(super) const fn scope_colour(kind: ScopeKind) -> &'static str {
         ScopeKind::FastMutex => "#7b5ea7",
         ScopeKind::GuardedMutex => "#8c510a",
         ScopeKind::Mutex => "#3f6f3f",
+        ScopeKind::Resource(Access::Exclusive) | ScopeKind::PushLock(Access::Exclusive) => {
+            "#b2182b"
+        }
+        ScopeKind::Resource(Access::Shared) | ScopeKind::PushLock(Access::Shared) => "#35978f",
+        ScopeKind::HandedOver => "#7d858e",
     }
 }
 
@@ -51,6 +56,11 @@ pub(super) const fn scope_letter(kind: ScopeKind) -> &'static str {
         ScopeKind::FastMutex => "F",
         ScopeKind::GuardedMutex => "M",
         ScopeKind::Mutex => "K",
+        ScopeKind::Resource(Access::Exclusive) => "R",
+        ScopeKind::Resource(Access::Shared) => "r",
+        ScopeKind::PushLock(Access::Exclusive) => "P",
+        ScopeKind::PushLock(Access::Shared) => "p",
+        ScopeKind::HandedOver => "h",
     }
 }
 
@@ -61,6 +71,11 @@ pub(super) const fn scope_name(kind: ScopeKind) -> &'static str {
         ScopeKind::FastMutex => "fast mutex held",
         ScopeKind::GuardedMutex => "guarded mutex held",
         ScopeKind::Mutex => "KMUTEX owned",
+        ScopeKind::Resource(Access::Exclusive) => "resource held exclusively",
+        ScopeKind::Resource(Access::Shared) => "resource shared",
+        ScopeKind::PushLock(Access::Exclusive) => "push lock held exclusively",
+        ScopeKind::PushLock(Access::Shared) => "push lock shared",
+        ScopeKind::HandedOver => "resource handed over",
     }
 }
 

@@ -18,9 +18,7 @@ pub(super) struct Builder<'p> {
 pub(super) struct LaneState {
     /// The scopes that are open, by their place in the track's list.
     pub(super) open: Vec<usize>,
-    /// The lock that the lane is about to acquire.
-    pub(super) wanted: Option<u8>,
-    /// Since when it has the lock that it waited for, until its next record.
+    /// Since when it has the lock that it acquired last, until the IRQL is looked at.
     pub(super) acquired: Option<usize>,
     /// The row of its last record, and whether that was at APC_LEVEL.
     last: (usize, bool),
@@ -53,7 +51,7 @@ impl<'p> Builder<'p> {
             Kind::TimedOut => track.timed_out = Some(row),
             Kind::Step => self.step(lane, row, record),
             Kind::Done => self.done(lane, row, record),
-            Kind::Acquired => {}
+            Kind::Acquired => self.acquired(lane, row, record),
             Kind::Inserted => self.inserted(lane, row, record),
             Kind::KernelRoutine => self.routine(lane, row, record.apc, RoutineKind::Kernel),
             Kind::NormalRoutine => self.routine(lane, row, record.apc, RoutineKind::Normal),
@@ -74,7 +72,7 @@ impl<'p> Builder<'p> {
         }
         let raised = record.context.irql > 0;
         let (last, was) = std::mem::replace(&mut self.lanes[lane].last, (row, raised));
-        // Who waits for a lock has waited at the IRQL from before.
+        // Who acquires a lock has come there at the IRQL from before.
         let acquired = self.lanes[lane].acquired.take();
         let spans = &mut self.timeline.lanes[lane].raised;
         if raised && !was {
@@ -159,6 +157,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn finish(mut self) -> Timeline {
+        self.waits_on();
         let timeline = &mut self.timeline;
         let last = timeline.rows.len();
         // A routine whose insertion was never told (its record was lost) has no flight to draw.
@@ -194,12 +193,15 @@ fn together(previous: &Record, record: &Record) -> bool {
     previous.lane == record.lane
         && previous.step == record.step
         && record.step != NO_STEP
-        && matches!(record.kind, Kind::Inserted | Kind::Done | Kind::TimedOut)
+        && matches!(
+            record.kind,
+            Kind::Acquired | Kind::Inserted | Kind::Done | Kind::TimedOut
+        )
 }
 
 /// Whose steps a record is about.
 pub(super) fn place(record: &Record) -> Place {
-    let step = matches!(record.kind, Kind::Step | Kind::Done);
+    let step = matches!(record.kind, Kind::Step | Kind::Acquired | Kind::Done);
     if step && record.apc != NO_APC {
         Place::Body(record.apc)
     } else {

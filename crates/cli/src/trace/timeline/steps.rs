@@ -5,15 +5,19 @@ use apclab_protocol::step::Step;
 use apclab_protocol::trace::Record;
 
 use super::build::{Builder, free, place};
-use super::{Executed, Scope, ScopeKind, Span};
+use super::{Access, Executed, Scope, ScopeKind, Span};
 
 impl Builder<'_> {
     fn executed(&self, record: &Record) -> Option<Step> {
-        let steps = match place(record) {
+        self.program_step(place(record), usize::try_from(record.step).ok()?)
+    }
+
+    fn program_step(&self, place: Place, step: usize) -> Option<Step> {
+        let steps = match place {
             Place::Lane(lane) => self.program.lanes.get(usize::from(lane)),
             Place::Body(apc) => self.program.bodies.get(usize::from(apc)),
         };
-        steps?.get(usize::try_from(record.step).ok()?).copied()
+        steps?.get(step).copied()
     }
 
     pub(super) fn step(&mut self, lane: usize, row: usize, record: &Record) {
@@ -24,10 +28,7 @@ impl Builder<'_> {
         let waits = match step {
             Step::Wait { .. } | Step::Barrier => true,
             Step::WaitFor { milliseconds, .. } => milliseconds > 0,
-            Step::Acquire { lock, .. } | Step::EnterAcquire { lock, .. } => self.held_elsewhere(lane, lock),
-            Step::Try {
-                lock, milliseconds, ..
-            } => milliseconds > 0 && self.held_elsewhere(lane, lock),
+            // Whether an acquire waits is known when it is over.
             _ => false,
         };
         self.timeline.lanes[lane].steps.push(Executed {
@@ -39,43 +40,116 @@ impl Builder<'_> {
             step: record.step as usize,
             value: None,
             waits,
+            locks: wanted(step).is_some(),
         });
+        let of_lock = |wanted: u8| move |scope: &Scope| scope.lock == Some(wanted);
         match step {
-            Step::EnterCritical => self.open(lane, ScopeKind::Critical, None, row),
+            Step::EnterCritical | Step::EnterAcquire { .. } => {
+                self.open(lane, ScopeKind::Critical, None, row);
+            }
             Step::EnterGuarded => self.open(lane, ScopeKind::Guarded, None, row),
             Step::LeaveCritical => self.close(lane, row, |scope| scope.kind == ScopeKind::Critical),
             Step::LeaveGuarded => self.close(lane, row, |scope| scope.kind == ScopeKind::Guarded),
-            Step::Acquire { lock, .. } | Step::Try { lock, .. } => {
-                self.lanes[lane].wanted = Some(lock);
+            Step::Release { lock } => self.close(lane, row, of_lock(lock)),
+            Step::ReleaseLeave { lock } => {
+                self.close(lane, row, of_lock(lock));
+                self.close(lane, row, |scope| scope.kind == ScopeKind::Critical);
             }
-            Step::Release { lock } => self.close(lane, row, |scope| scope.lock == Some(lock)),
+            Step::Convert { lock } => {
+                self.change(lane, row, lock, ScopeKind::Resource(Access::Shared));
+            }
+            Step::HandOver { lock } => self.change(lane, row, lock, ScopeKind::HandedOver),
             _ => {}
         }
     }
 
-    fn held_elsewhere(&self, lane: usize, lock: u8) -> bool {
-        let others = self.timeline.lanes.iter().enumerate();
-        others
-            .filter(|(other, _)| *other != lane)
-            .any(|(_, track)| {
-                let mut scopes = track.scopes.iter();
-                scopes.any(|scope| scope.lock == Some(lock) && scope.span.to.is_none())
-            })
+    /// The lock of a step has been acquired.
+    pub(super) fn acquired(&mut self, lane: usize, row: usize, record: &Record) {
+        let Some((lock, access)) = self.executed(record).and_then(wanted) else {
+            return;
+        };
+        let Some(kind) = self.program.locks.get(usize::from(lock)) else {
+            return;
+        };
+        let place = place(record);
+        let same = |step: &Executed| step.place == place && step.step == record.step as usize;
+        let steps = &self.timeline.lanes[lane].steps;
+        if let Some(index) = steps.iter().rposition(same) {
+            let from = steps[index].span.from;
+            let waited = row > from && self.contended(lane, lock, access, from);
+            let step = &mut self.timeline.lanes[lane].steps[index];
+            step.span.to = Some(row);
+            step.waits = waited;
+        }
+        self.lanes[lane].acquired = Some(row);
+        let kind = match kind {
+            LockKind::FastMutex => ScopeKind::FastMutex,
+            LockKind::GuardedMutex => ScopeKind::GuardedMutex,
+            LockKind::Mutex => ScopeKind::Mutex,
+            LockKind::Resource => ScopeKind::Resource(access),
+            LockKind::PushLock => ScopeKind::PushLock(access),
+        };
+        self.open(lane, kind, Some(lock), row);
     }
 
-    /// The last row in which another lane has released a lock.
-    fn released_elsewhere(&self, lane: usize, lock: u8) -> Option<usize> {
-        let others = self.timeline.lanes.iter().enumerate();
-        let others = others.filter(|(other, _)| *other != lane);
-        let scopes = others.flat_map(|(_, track)| &track.scopes);
-        let same = scopes.filter(|scope| scope.lock == Some(lock));
-        same.filter_map(|scope| scope.span.to).max()
+    /// An acquire that has not come to its end waits.
+    pub(super) fn waits_on(&mut self) {
+        for track in &mut self.timeline.lanes {
+            if let Some(step) = track.steps.last_mut() {
+                step.waits |= step.locks && step.span.to.is_none();
+            }
+        }
+    }
+
+    /// Whether somebody else's hold, or wait for exclusive access, has stood in the way of an acquire
+    /// since a row.
+    fn contended(&self, lane: usize, lock: u8, access: Access, from: usize) -> bool {
+        let lately = |span: Span| span.to.is_none_or(|to| to >= from);
+        let mut tracks = self.timeline.lanes.iter().enumerate();
+        tracks.any(|(other, track)| {
+            let held = track.scopes.iter().any(|scope| {
+                let somebody_elses = other != lane || scope.kind == ScopeKind::HandedOver;
+                let conflicts = access == Access::Exclusive || !scope.kind.shares();
+                scope.lock == Some(lock) && somebody_elses && conflicts && lately(scope.span)
+            });
+            let queued = track.steps.iter().any(|step| {
+                let wants = self.program_step(step.place, step.step).and_then(wanted);
+                other != lane && wants == Some((lock, Access::Exclusive)) && lately(step.span)
+            });
+            held || queued
+        })
+    }
+
+    /// What a lane holds of a lock is held in another way from now on.
+    fn change(&mut self, lane: usize, row: usize, lock: u8, kind: ScopeKind) {
+        let held = self.lanes[lane].open.clone();
+        for index in held {
+            let scope = self.timeline.lanes[lane].scopes[index];
+            if scope.lock == Some(lock) && scope.kind != kind {
+                self.close(lane, row, |other| *other == scope);
+                self.open_at(lane, kind, Some(lock), row, scope.depth);
+            }
+        }
+    }
+
+    /// A hold that a lane has handed over has been released by another one.
+    fn released_for(&mut self, step: Step, row: usize) {
+        if let Step::ReleaseFor { lock, lane, .. } = step
+            && usize::from(lane) < self.lanes.len()
+        {
+            self.close(lane.into(), row, |scope| {
+                scope.kind == ScopeKind::HandedOver && scope.lock == Some(lock)
+            });
+        }
     }
 
     pub(super) fn done(&mut self, lane: usize, row: usize, record: &Record) {
         let Some(step) = self.executed(record) else {
             return;
         };
+        if record.value != 0 {
+            self.released_for(step, row);
+        }
         let failed = matches!(step, Step::Try { .. }) && record.value == 0;
         let place = place(record);
         let steps = self.timeline.lanes[lane].steps.iter_mut();
@@ -89,10 +163,17 @@ impl Builder<'_> {
         }
         if executed.span.to.is_none() {
             if failed {
-                self.lanes[lane].wanted = None;
+                let timed = matches!(
+                    step,
+                    Step::Try {
+                        milliseconds: 1..,
+                        ..
+                    }
+                );
+                executed.waits = timed && row > executed.span.from;
                 executed.span.to = Some(row);
             }
-            self.settle_at(lane, row, place, row);
+            self.settle_at(lane, place, row);
         } else {
             self.settle(lane, row, place);
         }
@@ -111,50 +192,38 @@ impl Builder<'_> {
                 .max(step.span.from),
             None => row,
         };
-        self.settle_at(lane, row, place, to);
+        self.settle_at(lane, place, to);
     }
 
-    /// The last step of a place is done; a lock that it wanted is held.
-    fn settle_at(&mut self, lane: usize, row: usize, place: Place, to: usize) {
+    /// The last step of a place is done.
+    fn settle_at(&mut self, lane: usize, place: Place, to: usize) {
         let mut earlier = self.timeline.lanes[lane].steps.iter_mut().rev();
-        let Some(step) = earlier.find(|step| step.place == place) else {
-            return;
-        };
-        let from = step.span.from;
-        step.span.to.get_or_insert(to);
-        if matches!(place, Place::Lane(_))
-            && let Some(lock) = self.lanes[lane].wanted.take()
-            && let Some(kind) = self.program.locks.get(usize::from(lock))
-        {
-            // That another lane had the lock may be known only now: its own next record told it.
-            let waited = self.released_elsewhere(lane, lock) >= Some(from);
-            let acquired = if waited { row } else { from };
-            if waited {
-                self.lanes[lane].acquired = Some(row);
-                let mut earlier = self.timeline.lanes[lane].steps.iter_mut().rev();
-                if let Some(step) = earlier.find(|step| step.place == place) {
-                    step.waits = true;
-                    step.span.to = Some(row);
-                }
-            }
-            let kind = match kind {
-                LockKind::FastMutex => ScopeKind::FastMutex,
-                LockKind::GuardedMutex => ScopeKind::GuardedMutex,
-                LockKind::Mutex | LockKind::Resource | LockKind::PushLock => ScopeKind::Mutex,
-            };
-            self.open(lane, kind, Some(lock), acquired);
+        if let Some(step) = earlier.find(|step| step.place == place) {
+            step.span.to.get_or_insert(to);
         }
     }
 
     fn open(&mut self, lane: usize, kind: ScopeKind, lock: Option<u8>, row: usize) {
+        let scopes = &self.timeline.lanes[lane].scopes;
+        let open = self.lanes[lane].open.iter();
+        let taken: Vec<usize> = open.map(|index| scopes[*index].depth).collect();
+        self.open_at(lane, kind, lock, row, free(&taken));
+    }
+
+    fn open_at(
+        &mut self,
+        lane: usize,
+        kind: ScopeKind,
+        lock: Option<u8>,
+        row: usize,
+        depth: usize,
+    ) {
         let scopes = &mut self.timeline.lanes[lane].scopes;
-        let open = &mut self.lanes[lane].open;
-        let taken: Vec<usize> = open.iter().map(|index| scopes[*index].depth).collect();
-        open.push(scopes.len());
+        self.lanes[lane].open.push(scopes.len());
         scopes.push(Scope {
             kind,
             lock,
-            depth: free(&taken),
+            depth,
             span: Span {
                 from: row,
                 to: None,
@@ -183,5 +252,20 @@ const fn answers(step: Step) -> bool {
             | Step::WaitFor { .. }
             | Step::Try { .. }
             | Step::Load { .. }
+            | Step::AcquiredExclusive { .. }
+            | Step::AcquiredShared { .. }
+            | Step::ExclusiveWaiters { .. }
+            | Step::SharedWaiters { .. }
+            | Step::ReleaseFor { .. }
     )
+}
+
+/// The lock that a step acquires, and for what.
+const fn wanted(step: Step) -> Option<(u8, Access)> {
+    match step {
+        Step::Acquire { lock, mode }
+        | Step::EnterAcquire { lock, mode }
+        | Step::Try { lock, mode, .. } => Some((lock, Access::of(mode))),
+        _ => None,
+    }
 }

@@ -86,16 +86,17 @@ fn an_insertion_that_is_refused_is_told_and_flies_nowhere() {
 }
 
 #[test]
-fn no_two_lanes_are_shown_with_one_lock() {
-    let locked = vec![Step::Acquire { lock: 0, mode: Mode::Exclusive }, Step::Release { lock: 0 }];
+fn a_lock_is_held_from_its_acquisition_on_and_waited_for_before() {
+    let locked = vec![acquire(0, Mode::Exclusive), Step::Release { lock: 0 }];
     let timeline = Timeline::of(
         &program(vec![locked.clone(), locked]),
         &records(&[
             (0, Kind::Step, 0, NO_APC, 0),
-            // Lane 1 wants the lock before the next record of lane 0 tells that it has it.
+            (0, Kind::Acquired, 0, NO_APC, 0),
             (1, Kind::Step, 0, NO_APC, 0),
             (0, Kind::Step, 1, NO_APC, 0),
             (0, Kind::Done, 0, NO_APC, 0),
+            (1, Kind::Acquired, 0, NO_APC, 0),
             (1, Kind::Step, 1, NO_APC, 0),
             (1, Kind::Done, 0, NO_APC, 0),
         ]),
@@ -103,13 +104,115 @@ fn no_two_lanes_are_shown_with_one_lock() {
     let [first, second] = timeline.lanes.as_slice() else {
         panic!("two lanes in {timeline:?}");
     };
+    // The step and its acquisition share a row, as nothing came between.
     assert_eq!(first.scopes[0].span, span(0, 2));
-    assert!(!first.steps[0].waits);
-    assert_eq!(second.scopes[0].span, span(4, 4));
+    assert_eq!(
+        (first.steps[0].waits, first.steps[0].span),
+        (false, span(0, 0))
+    );
+    assert_eq!(second.scopes[0].span, span(4, 5));
     assert_eq!(
         (second.steps[0].waits, second.steps[0].span),
         (true, span(1, 4))
     );
+}
+
+const fn acquire(lock: u8, mode: Mode) -> Step {
+    Step::Acquire { lock, mode }
+}
+
+fn with_resource(lanes: Vec<Vec<Step>>) -> ProgramBuf {
+    ProgramBuf {
+        locks: vec![LockKind::Resource],
+        ..program(lanes)
+    }
+}
+
+fn scopes(track: &Track) -> Vec<(ScopeKind, usize, Span)> {
+    let scopes = track.scopes.iter();
+    scopes
+        .map(|scope| (scope.kind, scope.depth, scope.span))
+        .collect()
+}
+
+#[test]
+fn sharers_do_not_wait_for_each_other_but_behind_one_who_waits() {
+    let shares = vec![acquire(0, Mode::Shared), Step::Release { lock: 0 }];
+    let owns = vec![acquire(0, Mode::Exclusive), Step::Release { lock: 0 }];
+    let program = with_resource(vec![shares.clone(), owns, shares]);
+    let at_once = Timeline::of(
+        &program,
+        &records(&[
+            (0, Kind::Step, 0, NO_APC, 0),
+            (2, Kind::Step, 0, NO_APC, 0),
+            (0, Kind::Acquired, 0, NO_APC, 0),
+            (2, Kind::Acquired, 0, NO_APC, 0),
+        ]),
+    );
+    assert!(
+        at_once
+            .lanes
+            .iter()
+            .all(|lane| lane.steps.iter().all(|step| !step.waits))
+    );
+    let queued = Timeline::of(
+        &program,
+        &records(&[
+            (0, Kind::Step, 0, NO_APC, 0),
+            (0, Kind::Acquired, 0, NO_APC, 0),
+            (1, Kind::Step, 0, NO_APC, 0),
+            (2, Kind::Step, 0, NO_APC, 0),
+            (1, Kind::Begin, NO_STEP, NO_APC, 0),
+            (2, Kind::Acquired, 0, NO_APC, 0),
+        ]),
+    );
+    assert!(queued.lanes[2].steps[0].waits);
+    // Lane 1 never gets it.
+    let waiter = queued.lanes[1].steps[0];
+    assert_eq!((waiter.waits, waiter.span.to), (true, None));
+}
+
+#[test]
+fn a_hold_changes_when_it_is_converted_and_handed_over() {
+    let steps = vec![
+        Step::EnterAcquire {
+            lock: 0,
+            mode: Mode::Exclusive,
+        },
+        Step::Convert { lock: 0 },
+        Step::HandOver { lock: 0 },
+        Step::LeaveCritical,
+    ];
+    let release = Step::ReleaseFor {
+        lock: 0,
+        lane: 0,
+        to: 0,
+    };
+    let timeline = Timeline::of(
+        &with_resource(vec![steps, vec![release, release]]),
+        &records(&[
+            (0, Kind::Step, 0, NO_APC, 0),
+            (1, Kind::Step, 0, NO_APC, 0),
+            (1, Kind::Done, 0, NO_APC, 0),
+            (0, Kind::Acquired, 0, NO_APC, 0),
+            (0, Kind::Step, 1, NO_APC, 0),
+            (0, Kind::Step, 2, NO_APC, 0),
+            (1, Kind::Step, 1, NO_APC, 0),
+            (1, Kind::Done, 1, NO_APC, 1),
+            (0, Kind::Step, 3, NO_APC, 0),
+        ]),
+    );
+    // The first release found nothing to release.
+    assert_eq!(
+        scopes(&timeline.lanes[0]),
+        [
+            (ScopeKind::Critical, 0, span(0, 6)),
+            (ScopeKind::Resource(Access::Exclusive), 1, span(2, 3)),
+            (ScopeKind::Resource(Access::Shared), 1, span(3, 4)),
+            (ScopeKind::HandedOver, 1, span(4, 5)),
+        ]
+    );
+    assert_eq!(timeline.lanes[1].steps[1].value, Some(1));
 }
 
 #[test]

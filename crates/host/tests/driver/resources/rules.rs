@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use apclab_model::kernel::{
-    Acquired, Baseline, BugCheck, FastMutexId, FastMutexKind, Kernel, Profile, PushLockId,
+    Acquired, Answer, Baseline, BugCheck, FastMutexId, FastMutexKind, Kernel, Profile, PushLockId,
     PushLockMode, ResourceId, ResourceMode, ResourceOwner, ThreadId,
 };
 
@@ -51,8 +51,8 @@ impl State {
         self.notes.extend(char::from_digit(digit, 16));
     }
 
-    /// The thread executes a step.
-    fn execute(&mut self, lane: usize, step: Op) -> Result<(), BugCheck> {
+    /// The thread executes a step. `queues`: the answer where it is open whether it does.
+    fn execute(&mut self, lane: usize, step: Op, queues: bool) -> Result<(), BugCheck> {
         let (t, kernel) = (self.threads[lane], &mut self.kernel);
         let mut came = Acquired::Now;
         let mut skipped = 0;
@@ -110,7 +110,12 @@ impl State {
                 self.note(any.into());
             }
             Op::AcquirePush(exclusive) => {
-                came = kernel.acquire_push_lock(t, self.push, push_mode(exclusive))?;
+                let mode = push_mode(exclusive);
+                let queues = match kernel.push_lock_sharer_queues(t, self.push) {
+                    Answer::Is(queues) => queues,
+                    Answer::Either => queues,
+                };
+                came = kernel.acquire_push_lock_choosing(t, self.push, mode, queues)?;
             }
             Op::ReleasePush(exclusive) => {
                 kernel.release_push_lock(t, self.push, push_mode(exclusive))?;
@@ -129,17 +134,30 @@ impl State {
         Ok(())
     }
 
-    /// What follows when the thread does what it can do, if it can do anything.
-    fn after(&self, script: &Script, lane: usize) -> Option<Result<Self, BugCheck>> {
-        let step = *script[lane].get(self.next[lane])?;
+    /// What may follow when the thread does what it can do.
+    fn after(&self, script: &Script, lane: usize) -> Vec<Self> {
+        let Some(&step) = script[lane].get(self.next[lane]) else {
+            return Vec::new();
+        };
         let t = self.threads[lane];
         let mut after = self.clone();
-        if !self.kernel.waiting(t) {
-            return Some(after.execute(lane, step).map(|()| after));
+        if self.kernel.waiting(t) {
+            let granted = after.kernel.grant(t).is_some();
+            after.next[lane] += 1;
+            return granted.then_some(after).into_iter().collect();
         }
-        after.kernel.grant(t)?;
-        after.next[lane] += 1;
-        Some(Ok(after))
+        let executed = |queues| {
+            let mut after = self.clone();
+            let done = after.execute(lane, step, queues);
+            done.expect("the scripts break no rule");
+            after
+        };
+        let shares = matches!(step, Op::AcquirePush(false));
+        if shares && self.kernel.push_lock_sharer_queues(t, self.push) == Answer::Either {
+            vec![executed(false), executed(true)]
+        } else {
+            vec![executed(false)]
+        }
     }
 }
 
@@ -151,7 +169,7 @@ pub(crate) fn outcomes(script: &Script, profile: Profile) -> BTreeSet<String> {
     let mut outcomes = BTreeSet::new();
     while let Some(state) = open.pop() {
         let lanes = 0..script.len();
-        let after: Vec<_> = lanes.filter_map(|lane| state.after(script, lane)).collect();
+        let after: Vec<_> = lanes.flat_map(|lane| state.after(script, lane)).collect();
         if after.is_empty() {
             let ended = |(steps, next): (&Vec<Op>, &usize)| *next >= steps.len();
             let all = script.iter().zip(&state.next).all(ended);
@@ -162,7 +180,6 @@ pub(crate) fn outcomes(script: &Script, profile: Profile) -> BTreeSet<String> {
             });
         }
         for after in after {
-            let after = after.expect("the scripts break no rule");
             if known.insert(after.clone()) {
                 open.push(after);
             }
