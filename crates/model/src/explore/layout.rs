@@ -72,9 +72,19 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// A layout with room for at least half as many parts again.
+    /// A layout with room for half as many parts again, if that takes no more words.
     pub(super) fn new(sizes: &Sizes) -> Self {
-        let bits = |count: usize| bits(count + count / 2 + 1);
+        let (narrow, wide) = (Self::with(sizes, 0), Self::with(sizes, 1));
+        if wide.words > narrow.words {
+            narrow
+        } else {
+            wide
+        }
+    }
+
+    /// With room for that many halves as many parts again.
+    fn with(sizes: &Sizes, halves: usize) -> Self {
+        let bits = |count: usize| bits(count + count / 2 * halves + 1);
         let (lanes, value) = (
             sizes.places.iter().map(|&count| bits(count)),
             bits(sizes.values),
@@ -153,13 +163,11 @@ fn place(fields: &[u8]) -> (Vec<Field>, usize) {
     let mut room = vec![63_u8];
     let mut placed = Vec::new();
     for &bits in fields {
-        let word = match room.iter().position(|&free| free >= bits) {
-            Some(word) => word,
-            None => {
-                room.push(64);
-                room.len() - 1
-            }
-        };
+        let word = room.iter().position(|&free| free >= bits);
+        let word = word.unwrap_or_else(|| {
+            room.push(64);
+            room.len() - 1
+        });
         let top = if word == 0 { 63 } else { 64 };
         placed.push(Field {
             word: u8::try_from(word).expect("a state has few words"),

@@ -5,6 +5,8 @@
 //! own. Whatever one thread would have seen first comes first in every list, so the number of
 //! threads changes nothing but the time.
 
+use std::collections::HashSet;
+
 use apclab_protocol::program::Program;
 
 use super::fork::fork;
@@ -228,12 +230,9 @@ impl<'a, 'p> Search<'a, 'p> {
 
     /// Finds out what was missing, in the order in which one thread would have missed it.
     fn learn(&mut self, parts: &[Part], threads: usize) {
-        let mut met = Map::default();
+        let mut met = HashSet::new();
         let misses = parts.iter().flat_map(|part| &part.misses);
-        let misses: Vec<_> = misses
-            .copied()
-            .filter(|&miss| met.insert(miss, ()).is_none())
-            .collect();
+        let misses: Vec<_> = misses.copied().filter(|&miss| met.insert(miss)).collect();
         let moves = |miss: &Miss| match *miss {
             Miss::Moves {
                 lane,

@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn each_state_is_new_once() {
         let mut shard = Shard::default();
-        let states: Vec<[u64; 2]> = (0..1000).map(|n| [1 << 63 | n % 300, n % 2]).collect();
+        let states: Vec<[u64; 2]> = (0..1000).map(|n| [(1 << 63) | (n % 300), n % 2]).collect();
         let mut new = Vec::new();
         shard.insert_all(&states, &mut new);
         shard.insert_all(&states, &mut new);
