@@ -26,9 +26,11 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let threads = arguments.iter().find_map(|argument| argument.parse().ok());
-    let reductions = match arguments.iter().any(|argument| argument == "reduced") {
-        true => Reductions::ALL,
-        false => Reductions::NONE,
+    let reduced = arguments.iter().any(|argument| argument == "reduced");
+    let reductions = if reduced {
+        Reductions::ALL
+    } else {
+        Reductions::NONE
     };
     match explore(path, threads.unwrap_or(NonZeroUsize::MIN), reductions) {
         Ok(()) => ExitCode::SUCCESS,

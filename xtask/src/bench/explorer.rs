@@ -309,14 +309,18 @@ const GROWTH: [(u32, u32); 8] = [
 
 /// The test region-fast-mutex with so many lanes and rounds.
 fn counter(lanes: u32, rounds: u32) -> String {
-    let mut text = String::from("test region-fast-mutex\nvar x\nfast-mutex m\n");
-    for lane in 0..lanes {
-        text += &format!(
-            "lane L{lane}\n repeat {rounds}\n  enter critical\n  acquire m\n  load x -> r1\n  store x r1 + 1\n  \
-             release m\n  leave critical\n end\n"
-        );
-    }
-    text + &format!("forall (x = {})\n", lanes * rounds)
+    let lane = |lane| {
+        format!(
+            "lane L{lane}\n repeat {rounds}\n  enter critical\n  acquire m\n  load x -> r1\n  \
+             store x r1 + 1\n  release m\n  leave critical\n end\n"
+        )
+    };
+    let lanes_text: Vec<_> = (0..lanes).map(lane).collect();
+    format!(
+        "test region-fast-mutex\nvar x\nfast-mutex m\n{}forall (x = {})\n",
+        lanes_text.concat(),
+        lanes * rounds
+    )
 }
 
 /// What the machine calls its processor.
