@@ -19,7 +19,7 @@ use super::{LimitReached, Options, Progress};
 use crate::program::State;
 
 /// How many states of a level are expanded before what they lead to is sorted into the tables.
-const BLOCK: usize = 1 << 18;
+const BLOCK: usize = 1 << 17;
 
 /// Levels that are smaller are not worth starting threads for.
 const WORTH_THREADS: usize = 1 << 12;
@@ -59,12 +59,15 @@ pub(super) struct Search<'a, 'p> {
     pub(super) deadlock: Option<At>,
     pub(super) bug_checks: Map<Id, (At, Taken)>,
     enough_bug_checks: Option<usize>,
+    /// Parts whose memory is used again.
+    spare: Vec<Part>,
 }
 
 /// The layout has become too narrow.
 struct Narrow;
 
 /// What a thread has found in its part of a block.
+#[derive(Default)]
 struct Part {
     /// Of the state that is expanded.
     index: usize,
@@ -75,6 +78,19 @@ struct Part {
     finals: Vec<usize>,
     deadlocks: Vec<usize>,
     bug_checks: Vec<(Id, usize, Taken)>,
+}
+
+impl Part {
+    /// Forgets what was found, and keeps the memory.
+    fn clear(&mut self) {
+        self.next.resize_with(SHARDS, Vec::new);
+        self.next.iter_mut().for_each(Vec::clear);
+        self.misses.clear();
+        self.transitions = 0;
+        self.finals.clear();
+        self.deadlocks.clear();
+        self.bug_checks.clear();
+    }
 }
 
 impl<const W: usize> Visit<W> for Part {
@@ -125,6 +141,7 @@ impl<'a, 'p> Search<'a, 'p> {
             deadlock: None,
             bug_checks: Map::default(),
             enough_bug_checks: None,
+            spare: Vec::new(),
         };
         search.relation.widen(&search.layout);
         search.fill_tables();
@@ -163,13 +180,15 @@ impl<'a, 'p> Search<'a, 'p> {
                 let parts = self.expand_block::<W>(self.expanded..end, threads);
                 if parts.iter().any(|part| !part.misses.is_empty()) {
                     self.learn(&parts, threads);
+                    self.spare = parts;
                     if !self.layout.fits(&self.relation.sizes()) {
                         return Ok(Err(Narrow));
                     }
                     continue;
                 }
                 self.sort_in::<W>(&parts, threads);
-                self.record::<W>(parts);
+                self.record::<W>(&parts);
+                self.spare = parts;
                 self.expanded = end;
                 self.check_limits()?;
                 progress(self.progress());
@@ -192,31 +211,27 @@ impl<'a, 'p> Search<'a, 'p> {
     }
 
     fn expand_block<const W: usize>(
-        &self,
+        &mut self,
         block: std::ops::Range<usize>,
         threads: usize,
     ) -> Vec<Part> {
-        let level = self.level::<W>();
+        let mut spare = std::mem::take(&mut self.spare);
+        spare.resize_with(threads.max(spare.len()), Part::default);
         let each = block.len().div_ceil(threads);
-        let parts = block.clone().step_by(each.max(1));
-        let ranges = parts.map(|first| first..block.end.min(first + each));
-        fork(ranges.collect(), |range| self.expand_part(level, range))
+        let starts = block.clone().step_by(each.max(1));
+        let ranges = starts.map(|first| first..block.end.min(first + each));
+        let work: Vec<_> = ranges.zip(spare).collect();
+        let (search, level) = (&*self, self.level::<W>());
+        fork(work, |(range, part)| search.expand_part(level, range, part))
     }
 
     fn expand_part<const W: usize>(
         &self,
         level: &[Words<W>],
         range: std::ops::Range<usize>,
+        mut part: Part,
     ) -> Part {
-        let mut part = Part {
-            index: 0,
-            next: vec![Vec::new(); SHARDS],
-            misses: Vec::new(),
-            transitions: 0,
-            finals: Vec::new(),
-            deadlocks: Vec::new(),
-            bug_checks: Vec::new(),
-        };
+        part.clear();
         for index in range {
             part.index = index;
             match self.relation.expand(&self.layout, &level[index], &mut part) {
@@ -274,13 +289,13 @@ impl<'a, 'p> Search<'a, 'p> {
         });
     }
 
-    fn record<const W: usize>(&mut self, parts: Vec<Part>) {
+    fn record<const W: usize>(&mut self, parts: &[Part]) {
         let level = self.levels.len() - 1;
         let at = |index| At { level, index };
         let mut values = Vec::new();
         for part in parts {
             self.transitions += part.transitions;
-            for index in part.finals {
+            for &index in &part.finals {
                 let states = self.levels[level].as_chunks::<W>().0;
                 self.relation
                     .seen(&self.layout, &states[index], &mut values);
@@ -296,7 +311,7 @@ impl<'a, 'p> Search<'a, 'p> {
             if let Some(&index) = part.deadlocks.first() {
                 self.deadlock.get_or_insert(at(index));
             }
-            for (bug_check, index, taken) in part.bug_checks {
+            for &(bug_check, index, taken) in &part.bug_checks {
                 let first = (at(index), taken);
                 self.bug_checks.entry(bug_check).or_insert(first);
             }

@@ -63,7 +63,14 @@ impl Shard {
             return;
         }
         let larger = (places * 2).max(64);
-        let old = std::mem::replace(&mut self.slots, vec![0; larger * W]);
+        #[allow(
+            clippy::slow_vector_initialization,
+            reason = "a page that is read before it is written is mapped twice, and the second \
+                      time every core has to hear of it: so each is written first"
+        )]
+        let mut places = Vec::with_capacity(larger * W);
+        places.resize(larger * W, 0);
+        let old = std::mem::replace(&mut self.slots, places);
         let slots = self.slots.as_chunks_mut::<W>().0;
         for state in old.as_chunks::<W>().0 {
             if state[0] != 0 {
