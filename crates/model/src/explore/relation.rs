@@ -12,7 +12,7 @@ use apclab_protocol::program::Program;
 use super::intern::{Id, Intern, Map};
 use super::layout::{Layout, Sizes, Words};
 use super::reduce::Reductions;
-use super::reduce::ample::Ample;
+use super::reduce::ample::{Ample, every_path_ends};
 use super::reduce::live::Live;
 use super::reduce::symmetry::{Permutation, Symmetry};
 use crate::kernel::{BugCheck, Kernel};
@@ -153,7 +153,8 @@ impl<'p> Relation<'p> {
             }
         }
         // A mutant may look at threads that the real machine does not look at.
-        let ample = reductions.partial_order && kernel.mutant().is_none();
+        let ample =
+            reductions.partial_order && kernel.mutant().is_none() && every_path_ends(program);
         Self {
             program,
             apart: initial.apart(),

@@ -12,6 +12,16 @@ use crate::explore::intern::{Id, Intern};
 use crate::kernel::{Kernel, Profile};
 use crate::program::{Event, Lane, exclusive_holder, index8, thread};
 
+/// Whether no body queues its own APC or an earlier one, so that each path has an end. The
+/// protocol's verifier accepts no other program; without it events could be put off for ever.
+pub(in crate::explore) fn every_path_ends(program: &Program<'_>) -> bool {
+    let mut bodies = (0..index8(program.apcs())).map(|apc| (apc, Place::Body(apc)));
+    bodies.all(|(own, body)| {
+        let mut steps = program.steps(body);
+        steps.all(|step| !matches!(step, Step::Queue { apc, .. } if apc <= own))
+    })
+}
+
 /// The next events of a lane: what they touch, and the locks that it keeps from others, a bit each.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Own {
