@@ -98,7 +98,9 @@ impl<'p> Ample<'p> {
         let thread = Footprint::writes(Things::thread(index8(other)));
         let mut all = thread.and(self.apcs[other]).and(self.bodies[other]);
         self.flows[other].from(at.next(), |step| {
-            all = all.and(Footprint::of(step, self.program, self.profile));
+            if step != Step::Barrier {
+                all = all.and(Footprint::of(step, self.program, self.profile));
+            }
             let held = |lock: u8| holds & 1 << lock != 0;
             match step {
                 // All lanes pass it together.
