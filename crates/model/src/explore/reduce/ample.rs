@@ -56,8 +56,9 @@ impl<'p> Ample<'p> {
         }
     }
 
-    /// Numbers what the next events of a lane touch. `None` when they can't be enough: the lane
-    /// waits, so that others may end its wait, or there are none.
+    /// Numbers what the next events of a lane touch. `None` when they can't be enough: there are
+    /// none, or the lane waits, so that others may end its wait, or it is at a barrier, which others
+    /// may pass with it.
     pub(in crate::explore) fn own(
         &mut self,
         kernel: &Kernel,
@@ -66,7 +67,9 @@ impl<'p> Ample<'p> {
         events: &[Event],
     ) -> Option<Id> {
         let t = thread(lane);
-        if events.is_empty() || kernel.in_wait(t) {
+        let next = at.next_step(kernel, self.program, lane);
+        let at_barrier = matches!(next, Some((_, Step::Barrier)));
+        if events.is_empty() || kernel.in_wait(t) || at_barrier {
             return None;
         }
         let mut touches = Footprint::writes(Things::thread(index8(lane)));
@@ -76,7 +79,7 @@ impl<'p> Ample<'p> {
         for event in events {
             touches = touches.and(match event {
                 Event::Step { .. } => {
-                    let (_, step) = at.next_step(kernel, self.program, lane)?;
+                    let (_, step) = next?;
                     Footprint::of(step, self.program, self.profile)
                 }
                 Event::Deliver { .. } | Event::Routine { .. } | Event::Return { .. } => {
