@@ -11,7 +11,7 @@ byte r1[4], r2[4];
 #define FREED if :: !owned && sharers == 0 -> behind[2] = 0; behind[3] = 0 :: else fi
 
 proctype writer(byte me) {
-  byte round, r1;
+  byte round, seen;
   short kernel;                               /* KernelApcDisable */
 end:
   do
@@ -20,11 +20,11 @@ end:
           :: else -> waits[me] = 1; owners_wait++ fi };
      if
      :: d_step { waits[me] && !owned && sharers == 0 -> waits[me] = 0; owners_wait--; owned = 1 };
-        r1 = x
-     :: d_step { !waits[me] -> r1 = x }
+        seen = x
+     :: d_step { !waits[me] -> seen = x }
      fi;
-     x = r1 + 1;
-     y = r1 + 1;
+     x = seen + 1;
+     y = seen + 1;
      d_step { owned = 0; FREED; kernel++; round++ }
   od
 }
