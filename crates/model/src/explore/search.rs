@@ -12,17 +12,21 @@ use apclab_protocol::program::Program;
 use super::fork::fork;
 use super::intern::{Id, Map};
 use super::layout::{Layout, MOST_WORDS, Words};
-use super::reduce::symmetry::Permutation;
-use super::relation::{Kind, Miss, Relation, Taken, Visit};
-use super::table::{SHARDS, Shard, hash, shard_of};
+use super::relation::{Kind, Miss, Relation, Taken};
+use super::table::{SHARDS, Shard};
 use super::{LimitReached, Options, Progress};
 use crate::program::State;
+
+mod part;
+mod tables;
+
+use part::Part;
 
 /// How many states of a level are expanded before what they lead to is sorted into the tables.
 const BLOCK: usize = 1 << 17;
 
-/// Levels that are smaller are not worth starting threads for.
-const WORTH_THREADS: usize = 1 << 12;
+/// Levels that are smaller are not worth starting threads for. Tests start them all the same.
+const WORTH_THREADS: usize = if cfg!(test) { 1 << 6 } else { 1 << 12 };
 
 /// Where a state is: its level and its index there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -65,50 +69,6 @@ pub(super) struct Search<'a, 'p> {
 
 /// The layout has become too narrow.
 struct Narrow;
-
-/// What a thread has found in its part of a block.
-#[derive(Default)]
-struct Part {
-    /// Of the state that is expanded.
-    index: usize,
-    /// By table.
-    next: Vec<Vec<u64>>,
-    misses: Vec<Miss>,
-    transitions: u64,
-    finals: Vec<usize>,
-    deadlocks: Vec<usize>,
-    bug_checks: Vec<(Id, usize, Taken)>,
-}
-
-impl Part {
-    /// Forgets what was found, and keeps the memory.
-    fn clear(&mut self) {
-        self.next.resize_with(SHARDS, Vec::new);
-        self.next.iter_mut().for_each(Vec::clear);
-        self.misses.clear();
-        self.transitions = 0;
-        self.finals.clear();
-        self.deadlocks.clear();
-        self.bug_checks.clear();
-    }
-}
-
-impl<const W: usize> Visit<W> for Part {
-    #[inline]
-    fn state(&mut self, _: Taken, next: &Words<W>, _: Permutation) {
-        self.transitions += 1;
-        self.next[shard_of(hash(next))].extend_from_slice(next);
-    }
-
-    fn bug_check(&mut self, taken: Taken, bug_check: Id) {
-        self.transitions += 1;
-        self.bug_checks.push((bug_check, self.index, taken));
-    }
-
-    fn miss(&mut self, miss: Miss) {
-        self.misses.push(miss);
-    }
-}
 
 impl<'a, 'p> Search<'a, 'p> {
     pub(super) fn new(initial: &'a State, program: &'p Program<'p>, options: &'a Options) -> Self {
@@ -272,23 +232,6 @@ impl<'a, 'p> Search<'a, 'p> {
         }
     }
 
-    /// Adds the states that were reached to the tables, and the new ones to the next level.
-    fn sort_in<const W: usize>(&mut self, parts: &[Part], threads: usize) {
-        let each = SHARDS.div_ceil(threads);
-        let shards = self.shards.chunks_mut(each).zip(self.next.chunks_mut(each));
-        let work = shards
-            .enumerate()
-            .map(|(at, (shards, next))| (at * each, shards, next));
-        fork(work.collect(), |(first, shards, next)| {
-            for (at, (shard, next)) in shards.iter_mut().zip(next).enumerate() {
-                for part in parts {
-                    let states = part.next[first + at].as_chunks::<W>().0;
-                    shard.insert_all(states, next);
-                }
-            }
-        });
-    }
-
     fn record<const W: usize>(&mut self, parts: &[Part]) {
         let level = self.levels.len() - 1;
         let at = |index| At { level, index };
@@ -358,49 +301,5 @@ impl<'a, 'p> Search<'a, 'p> {
             frontier: (level - self.expanded + ahead) as u64,
             bytes: self.bytes() as u64,
         }
-    }
-
-    /// Makes the fields wider, in all states that have been met.
-    fn widen(&mut self) {
-        let wider = Layout::new(&self.relation.sizes());
-        let narrow = &self.layout;
-        with_words!(narrow.words, W => {
-            for states in self.levels.iter_mut().chain(&mut self.next) {
-                let mut packed = Vec::with_capacity(states.len() / W * wider.words);
-                for state in states.as_chunks::<W>().0 {
-                    narrow.repack(state, &wider, &mut packed);
-                }
-                *states = packed;
-            }
-        });
-        self.layout = wider;
-        self.relation.widen(&self.layout);
-        self.fill_tables();
-    }
-
-    /// Makes the tables anew, and the lists of the next level with them.
-    fn fill_tables(&mut self) {
-        self.shards.clear();
-        self.shards.resize_with(SHARDS, Shard::default);
-        let next = self.next.concat();
-        with_words!(self.layout.words, W => {
-            for level in &self.levels {
-                let mut known = vec![Vec::new(); SHARDS];
-                fill::<W>(&mut self.shards, level, &mut known);
-            }
-            self.next.iter_mut().for_each(Vec::clear);
-            fill::<W>(&mut self.shards, &next, &mut self.next);
-        });
-    }
-}
-
-/// Adds the states to the tables, and appends the new ones to `new`.
-fn fill<const W: usize>(shards: &mut [Shard], states: &[u64], new: &mut [Vec<u64>]) {
-    let mut sorted = vec![Vec::new(); SHARDS];
-    for state in states.as_chunks::<W>().0 {
-        sorted[shard_of(hash(state))].push(*state);
-    }
-    for ((shard, states), new) in shards.iter_mut().zip(sorted).zip(new) {
-        shard.insert_all(&states, new);
     }
 }
