@@ -72,24 +72,28 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// A layout with room for half as many parts again, if that takes no more words.
+    /// A layout with room for half as many parts again, as far as that takes no more words.
     pub(super) fn new(sizes: &Sizes) -> Self {
-        let (narrow, wide) = (Self::with(sizes, 0), Self::with(sizes, 1));
-        if wide.words > narrow.words {
-            narrow
-        } else {
-            wide
-        }
+        let narrow = Self::with(sizes, [0; 3]);
+        let wider = [
+            [1, 1, 1],
+            [1, 1, 0],
+            [0, 1, 1],
+            [1, 0, 0],
+            [0, 1, 0],
+            [0, 0, 1],
+        ];
+        let mut wider = wider.into_iter().map(|more| Self::with(sizes, more));
+        let wide = wider.find(|wide| wide.words <= narrow.words);
+        wide.unwrap_or(narrow)
     }
 
-    /// With room for that many halves as many parts again.
-    fn with(sizes: &Sizes, halves: usize) -> Self {
-        let bits = |count: usize| bits(count + count / 2 * halves + 1);
-        let (lanes, value) = (
-            sizes.places.iter().map(|&count| bits(count)),
-            bits(sizes.values),
-        );
-        let fields = std::iter::once(bits(sizes.kernels)).chain(lanes);
+    /// With room for that many halves as many machines, places and values again.
+    fn with(sizes: &Sizes, [machines, places, values]: [usize; 3]) -> Self {
+        let bits = |count: usize, halves: usize| bits(count + count / 2 * halves + 1);
+        let lanes = sizes.places.iter().map(|&count| bits(count, places));
+        let value = bits(sizes.values, values);
+        let fields = std::iter::once(bits(sizes.kernels, machines)).chain(lanes);
         let fields: Vec<u8> = fields
             .chain(std::iter::repeat_n(value, sizes.slots))
             .collect();
