@@ -1,4 +1,8 @@
-//! How fast the command line is: to its first verdict, and at iterations. It measures and asserts nothing.
+//! How fast the command line is: to its first verdict, and at iterations; and the explorer beside Spin.
+//! It measures, and asserts nothing but that all searches find the same.
+
+mod explorer;
+mod spin;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{ExitCode, Stdio};
@@ -32,6 +36,9 @@ pub(crate) struct Options {
     /// Runs that each figure is the median of.
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
+    /// Measure the explorer beside Spin and nothing else
+    #[arg(long)]
+    explorer: bool,
     /// Iterations of each run.
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     iterations: u32,
@@ -40,6 +47,10 @@ pub(crate) struct Options {
 /// Builds what is needed, measures, prints the table.
 pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let workspace = Workspace::current()?;
+    if options.explorer {
+        explorer::run(&workspace, options.runs)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let tools = setup::install(&workspace, options.setup.toolchain)?;
     driver::build(&workspace, &tools)?;
     let cli = Cli::build(&workspace)?;
@@ -65,6 +76,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         row(&cells);
     }
     costs(&workspace)?;
+    explorer::run(&workspace, options.runs)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -53,6 +53,11 @@ impl Workspace {
         self.cross().join("vendor")
     }
 
+    /// What the benchmarks generate for themselves.
+    pub(crate) fn bench(&self) -> PathBuf {
+        self.root.join("target/bench")
+    }
+
     /// Where cargo builds the programs for Windows' user mode.
     pub(crate) fn windows(&self) -> PathBuf {
         self.root.join("target/windows")

@@ -1,84 +1,78 @@
-//! How fast the explorer is on tests that grow with lanes and rounds. It measures and asserts nothing.
+//! Explores one program, given as the bytes that the driver is sent, and prints what that cost. It
+//! asserts nothing; `cargo xtask bench` runs it beside Spin.
 //!
-//! `cargo bench -p apclab-model -- [lanes] [rounds] [threads]`
+//! `explore PROGRAM [THREADS] [reduced]`
 
 use std::num::NonZeroUsize;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use apclab_model::explore::{Options, Reductions, search};
 use apclab_model::kernel::Profile;
 use apclab_model::program::State;
-use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::program::{LockKind, Observed, Program};
-use apclab_protocol::step::Step;
+use apclab_protocol::program::Program;
 
-/// Each lane enters a region, acquires a fast mutex, loads and stores, releases, leaves.
-fn bump(lanes: usize, rounds: u32) -> ProgramBuf {
-    let round = [
-        Step::EnterCritical,
-        Step::Acquire { lock: 0 },
-        Step::Load { variable: 0, to: 0 },
-        Step::Store {
-            variable: 0,
-            from: Some(0),
-            constant: 1,
-        },
-        Step::Release { lock: 0 },
-        Step::LeaveCritical,
-    ];
-    let length = u32::try_from(round.len()).expect("a round is short");
-    let mut lane = vec![Step::Repeat {
-        count: rounds,
-        length,
-    }];
-    lane.extend(round);
-    lane.push(Step::End);
-    ProgramBuf {
-        variables: vec![0],
-        locks: vec![LockKind::FastMutex],
-        observed: vec![Observed::Variable(0)],
-        lanes: vec![lane; lanes],
-        ..ProgramBuf::default()
+/// More than any machine has that this is run on: the bench is not about the bound.
+const BYTES: usize = 1 << 40;
+
+fn main() -> ExitCode {
+    // Cargo passes `--bench` when it runs this itself.
+    let arguments = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench");
+    let arguments: Vec<_> = arguments.collect();
+    let Some(path) = arguments.first() else {
+        println!("explore PROGRAM [THREADS] [reduced]");
+        return ExitCode::SUCCESS;
+    };
+    let threads = arguments.iter().find_map(|argument| argument.parse().ok());
+    let reduced = arguments.iter().any(|argument| argument == "reduced");
+    let reductions = if reduced {
+        Reductions::ALL
+    } else {
+        Reductions::NONE
+    };
+    match explore(path, threads.unwrap_or(NonZeroUsize::MIN), reductions) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{path}: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
-fn main() {
-    let numbers = std::env::args().filter_map(|argument| argument.parse::<u32>().ok());
-    let numbers: Vec<_> = numbers.collect();
-    let [lanes, rounds, threads] = match numbers[..] {
-        [lanes, rounds, threads] => [lanes, rounds, threads],
-        [lanes, rounds] => [lanes, rounds, 1],
-        _ => [3, 3, 1],
-    };
-    let bytes = bump(lanes as usize, rounds).encode();
-    let program = Program::parse(&bytes).expect("the program is well formed");
+fn explore(path: &str, threads: NonZeroUsize, reductions: Reductions) -> Result<(), String> {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let program = Program::parse(&bytes).map_err(|malformed| format!("{malformed:?}"))?;
+    let start = Instant::now();
     let initial = State::initial(&program, Profile::Documented, &[]);
     let options = Options {
-        threads: NonZeroUsize::new(threads as usize).unwrap_or(NonZeroUsize::MIN),
-        bytes: 16 << 30,
-        reductions: if std::env::var_os("REDUCE").is_some() {
-            Reductions::ALL
-        } else {
-            Reductions::NONE
-        },
-        witnesses: std::env::var_os("WITNESSES").is_some(),
+        reductions,
+        threads,
+        bytes: BYTES,
+        witnesses: false,
         ..Options::default()
     };
-    let (start, mut most) = (Instant::now(), 0);
-    let found = search(&initial, &program, &options, &mut |progress| {
-        most = most.max(progress.bytes);
-    });
-    let seconds = start.elapsed().as_secs_f64();
-    let found = found.expect("within the limits");
-    #[allow(clippy::cast_precision_loss, reason = "figures for people")]
-    let rate = found.states as f64 / seconds / 1e6;
-    println!(
-        "{lanes} lanes, {rounds} rounds, {threads} threads: {:?}, {} deadlocks, {} states, {} transitions, \
-         {seconds:.3} s, {rate:.2} million states/s, {} MiB",
-        found.outcomes,
-        found.deadlocks,
-        found.states,
-        found.transitions,
-        most >> 20
-    );
+    let found = search(&initial, &program, &options, &mut |_| {});
+    let found = found.map_err(|limit| limit.to_string())?;
+    println!("seconds {}", start.elapsed().as_secs_f64());
+    println!("states {}", found.states);
+    println!("transitions {}", found.transitions);
+    println!("deadlocks {}", found.deadlocks);
+    println!("bug checks {}", found.bug_checks.len());
+    println!("memory {}", peak_memory().unwrap_or(0));
+    for outcome in found.outcomes.keys() {
+        let values: Vec<_> = outcome.iter().map(i64::to_string).collect();
+        println!("outcome {}", values.join(" "));
+    }
+    Ok(())
+}
+
+/// The most memory that this process has had, in KiB, where the system tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }

@@ -72,14 +72,28 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// A layout with room for at least half as many parts again.
+    /// A layout with room for half as many parts again, as far as that takes no more words.
     pub(super) fn new(sizes: &Sizes) -> Self {
-        let bits = |count: usize| bits(count + count / 2 + 1);
-        let (lanes, value) = (
-            sizes.places.iter().map(|&count| bits(count)),
-            bits(sizes.values),
-        );
-        let fields = std::iter::once(bits(sizes.kernels)).chain(lanes);
+        let narrow = Self::with(sizes, [0; 3]);
+        let wider = [
+            [1, 1, 1],
+            [1, 1, 0],
+            [0, 1, 1],
+            [1, 0, 0],
+            [0, 1, 0],
+            [0, 0, 1],
+        ];
+        let mut wider = wider.into_iter().map(|more| Self::with(sizes, more));
+        let wide = wider.find(|wide| wide.words <= narrow.words);
+        wide.unwrap_or(narrow)
+    }
+
+    /// With room for that many halves as many machines, places and values again.
+    fn with(sizes: &Sizes, [machines, places, values]: [usize; 3]) -> Self {
+        let bits = |count: usize, halves: usize| bits(count + count / 2 * halves + 1);
+        let lanes = sizes.places.iter().map(|&count| bits(count, places));
+        let value = bits(sizes.values, values);
+        let fields = std::iter::once(bits(sizes.kernels, machines)).chain(lanes);
         let fields: Vec<u8> = fields
             .chain(std::iter::repeat_n(value, sizes.slots))
             .collect();
@@ -153,13 +167,11 @@ fn place(fields: &[u8]) -> (Vec<Field>, usize) {
     let mut room = vec![63_u8];
     let mut placed = Vec::new();
     for &bits in fields {
-        let word = match room.iter().position(|&free| free >= bits) {
-            Some(word) => word,
-            None => {
-                room.push(64);
-                room.len() - 1
-            }
-        };
+        let word = room.iter().position(|&free| free >= bits);
+        let word = word.unwrap_or_else(|| {
+            room.push(64);
+            room.len() - 1
+        });
         let top = if word == 0 { 63 } else { 64 };
         placed.push(Field {
             word: u8::try_from(word).expect("a state has few words"),

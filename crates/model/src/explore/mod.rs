@@ -203,6 +203,10 @@ pub fn explore(
 /// # Errors
 ///
 /// [`LimitReached`] when there are more states than `limits` allows.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "whoever has a state of his own for this needs it no more"
+)]
 pub fn explore_from(
     initial: State,
     program: &Program<'_>,

@@ -7,17 +7,16 @@
 
 use std::sync::Arc;
 
-use apclab_protocol::limits::LANES;
-use apclab_protocol::program::{Observed, Place, Program};
+use apclab_protocol::program::Program;
 
 use super::intern::{Id, Intern, Map};
 use super::layout::{Layout, Sizes, Words};
 use super::reduce::Reductions;
-use super::reduce::ample::Ample;
+use super::reduce::ample::{Ample, every_path_ends};
 use super::reduce::live::Live;
 use super::reduce::symmetry::{Permutation, Symmetry};
 use crate::kernel::{BugCheck, Kernel};
-use crate::program::{Assign, Change, Event, Lane, Shape, State, Turn, grant_waits};
+use crate::program::{Event, Lane, State};
 
 mod evaluate;
 mod expand;
@@ -142,9 +141,10 @@ impl<'p> Relation<'p> {
     pub(super) fn new(program: &'p Program<'p>, initial: &State, reductions: Reductions) -> Self {
         let (kernel, lanes, data) = initial.parts();
         let symmetry = Symmetry::new(program, initial).filter(|_| reductions.symmetry);
-        let live = match reductions.dead_values {
-            true => Live::new(program, data, symmetry.as_ref()),
-            false => Live::all(program, data),
+        let live = if reductions.dead_values {
+            Live::new(program, data, symmetry.as_ref())
+        } else {
+            Live::all(program, data)
         };
         let mut table_of: Vec<_> = (0..lanes.len()).collect();
         for class in symmetry.iter().flat_map(|symmetry| &symmetry.classes) {
@@ -153,7 +153,8 @@ impl<'p> Relation<'p> {
             }
         }
         // A mutant may look at threads that the real machine does not look at.
-        let ample = reductions.partial_order && kernel.mutant().is_none();
+        let ample =
+            reductions.partial_order && kernel.mutant().is_none() && every_path_ends(program);
         Self {
             program,
             apart: initial.apart(),
@@ -277,7 +278,7 @@ impl<'p> Relation<'p> {
     pub(super) fn outcomes(&self, seen: &[Id]) -> Vec<(Vec<i64>, Permutation)> {
         let group = self.symmetry.as_ref().map(Symmetry::group);
         let group = group.unwrap_or_else(|| vec![Permutation::IDENTITY]);
-        let from = group.iter().map(Permutation::inverse);
+        let from = group.iter().map(|permutation| permutation.inverse());
         self.values.outcomes(seen).zip(from).collect()
     }
 }

@@ -173,7 +173,8 @@ fn event(text: &str) -> Option<Event> {
 
 /// A path as text: a line for each event.
 pub fn path_to_text(path: &[Event]) -> String {
-    path.iter().map(|event| format!("{event}\n")).collect()
+    let lines = path.iter().map(|event| event.to_string() + "\n");
+    lines.collect()
 }
 
 /// The path that a text is. What follows a `#` is ignored, and so are empty lines.

@@ -5,22 +5,28 @@
 //! own. Whatever one thread would have seen first comes first in every list, so the number of
 //! threads changes nothing but the time.
 
+use std::collections::HashSet;
+
 use apclab_protocol::program::Program;
 
 use super::fork::fork;
 use super::intern::{Id, Map};
 use super::layout::{Layout, MOST_WORDS, Words};
-use super::reduce::symmetry::Permutation;
-use super::relation::{Kind, Miss, Relation, Taken, Visit};
-use super::table::{SHARDS, Shard, hash, shard_of};
+use super::relation::{Kind, Miss, Relation, Taken};
+use super::table::{SHARDS, Shard};
 use super::{LimitReached, Options, Progress};
 use crate::program::State;
 
-/// How many states of a level are expanded before what they lead to is sorted into the tables.
-const BLOCK: usize = 1 << 18;
+mod part;
+mod tables;
 
-/// Levels that are smaller are not worth starting threads for.
-const WORTH_THREADS: usize = 1 << 12;
+use part::Part;
+
+/// How many states of a level are expanded before what they lead to is sorted into the tables.
+const BLOCK: usize = 1 << 17;
+
+/// Levels that are smaller are not worth starting threads for. Tests start them all the same.
+const WORTH_THREADS: usize = if cfg!(test) { 1 << 6 } else { 1 << 12 };
 
 /// Where a state is: its level and its index there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -57,40 +63,12 @@ pub(super) struct Search<'a, 'p> {
     pub(super) deadlock: Option<At>,
     pub(super) bug_checks: Map<Id, (At, Taken)>,
     enough_bug_checks: Option<usize>,
+    /// Parts whose memory is used again.
+    spare: Vec<Part>,
 }
 
 /// The layout has become too narrow.
 struct Narrow;
-
-/// What a thread has found in its part of a block.
-struct Part {
-    /// Of the state that is expanded.
-    index: usize,
-    /// By table.
-    next: Vec<Vec<u64>>,
-    misses: Vec<Miss>,
-    transitions: u64,
-    finals: Vec<usize>,
-    deadlocks: Vec<usize>,
-    bug_checks: Vec<(Id, usize, Taken)>,
-}
-
-impl<const W: usize> Visit<W> for Part {
-    #[inline]
-    fn state(&mut self, _: Taken, next: &Words<W>, _: Permutation) {
-        self.transitions += 1;
-        self.next[shard_of(hash(next))].extend_from_slice(next);
-    }
-
-    fn bug_check(&mut self, taken: Taken, bug_check: Id) {
-        self.transitions += 1;
-        self.bug_checks.push((bug_check, self.index, taken));
-    }
-
-    fn miss(&mut self, miss: Miss) {
-        self.misses.push(miss);
-    }
-}
 
 impl<'a, 'p> Search<'a, 'p> {
     pub(super) fn new(initial: &'a State, program: &'p Program<'p>, options: &'a Options) -> Self {
@@ -123,6 +101,7 @@ impl<'a, 'p> Search<'a, 'p> {
             deadlock: None,
             bug_checks: Map::default(),
             enough_bug_checks: None,
+            spare: Vec::new(),
         };
         search.relation.widen(&search.layout);
         search.fill_tables();
@@ -161,13 +140,15 @@ impl<'a, 'p> Search<'a, 'p> {
                 let parts = self.expand_block::<W>(self.expanded..end, threads);
                 if parts.iter().any(|part| !part.misses.is_empty()) {
                     self.learn(&parts, threads);
+                    self.spare = parts;
                     if !self.layout.fits(&self.relation.sizes()) {
                         return Ok(Err(Narrow));
                     }
                     continue;
                 }
                 self.sort_in::<W>(&parts, threads);
-                self.record::<W>(parts);
+                self.record::<W>(&parts);
+                self.spare = parts;
                 self.expanded = end;
                 self.check_limits()?;
                 progress(self.progress());
@@ -190,31 +171,27 @@ impl<'a, 'p> Search<'a, 'p> {
     }
 
     fn expand_block<const W: usize>(
-        &self,
+        &mut self,
         block: std::ops::Range<usize>,
         threads: usize,
     ) -> Vec<Part> {
-        let level = self.level::<W>();
+        let mut spare = std::mem::take(&mut self.spare);
+        spare.resize_with(threads.max(spare.len()), Part::default);
         let each = block.len().div_ceil(threads);
-        let parts = block.clone().step_by(each.max(1));
-        let ranges = parts.map(|first| first..block.end.min(first + each));
-        fork(ranges.collect(), |range| self.expand_part(level, range))
+        let starts = block.clone().step_by(each.max(1));
+        let ranges = starts.map(|first| first..block.end.min(first + each));
+        let work: Vec<_> = ranges.zip(spare).collect();
+        let (search, level) = (&*self, self.level::<W>());
+        fork(work, |(range, part)| search.expand_part(level, range, part))
     }
 
     fn expand_part<const W: usize>(
         &self,
         level: &[Words<W>],
         range: std::ops::Range<usize>,
+        mut part: Part,
     ) -> Part {
-        let mut part = Part {
-            index: 0,
-            next: vec![Vec::new(); SHARDS],
-            misses: Vec::new(),
-            transitions: 0,
-            finals: Vec::new(),
-            deadlocks: Vec::new(),
-            bug_checks: Vec::new(),
-        };
+        part.clear();
         for index in range {
             part.index = index;
             match self.relation.expand(&self.layout, &level[index], &mut part) {
@@ -228,12 +205,9 @@ impl<'a, 'p> Search<'a, 'p> {
 
     /// Finds out what was missing, in the order in which one thread would have missed it.
     fn learn(&mut self, parts: &[Part], threads: usize) {
-        let mut met = Map::default();
+        let mut met = HashSet::new();
         let misses = parts.iter().flat_map(|part| &part.misses);
-        let misses: Vec<_> = misses
-            .copied()
-            .filter(|&miss| met.insert(miss, ()).is_none())
-            .collect();
+        let misses: Vec<_> = misses.copied().filter(|&miss| met.insert(miss)).collect();
         let moves = |miss: &Miss| match *miss {
             Miss::Moves {
                 lane,
@@ -258,30 +232,13 @@ impl<'a, 'p> Search<'a, 'p> {
         }
     }
 
-    /// Adds the states that were reached to the tables, and the new ones to the next level.
-    fn sort_in<const W: usize>(&mut self, parts: &[Part], threads: usize) {
-        let each = SHARDS.div_ceil(threads);
-        let shards = self.shards.chunks_mut(each).zip(self.next.chunks_mut(each));
-        let work = shards
-            .enumerate()
-            .map(|(at, (shards, next))| (at * each, shards, next));
-        fork(work.collect(), |(first, shards, next)| {
-            for (at, (shard, next)) in shards.iter_mut().zip(next).enumerate() {
-                for part in parts {
-                    let states = part.next[first + at].as_chunks::<W>().0;
-                    shard.insert_all(states, next);
-                }
-            }
-        });
-    }
-
-    fn record<const W: usize>(&mut self, parts: Vec<Part>) {
+    fn record<const W: usize>(&mut self, parts: &[Part]) {
         let level = self.levels.len() - 1;
         let at = |index| At { level, index };
         let mut values = Vec::new();
         for part in parts {
             self.transitions += part.transitions;
-            for index in part.finals {
+            for &index in &part.finals {
                 let states = self.levels[level].as_chunks::<W>().0;
                 self.relation
                     .seen(&self.layout, &states[index], &mut values);
@@ -297,7 +254,7 @@ impl<'a, 'p> Search<'a, 'p> {
             if let Some(&index) = part.deadlocks.first() {
                 self.deadlock.get_or_insert(at(index));
             }
-            for (bug_check, index, taken) in part.bug_checks {
+            for &(bug_check, index, taken) in &part.bug_checks {
                 let first = (at(index), taken);
                 self.bug_checks.entry(bug_check).or_insert(first);
             }
@@ -344,49 +301,5 @@ impl<'a, 'p> Search<'a, 'p> {
             frontier: (level - self.expanded + ahead) as u64,
             bytes: self.bytes() as u64,
         }
-    }
-
-    /// Makes the fields wider, in all states that have been met.
-    fn widen(&mut self) {
-        let wider = Layout::new(&self.relation.sizes());
-        let narrow = &self.layout;
-        with_words!(narrow.words, W => {
-            for states in self.levels.iter_mut().chain(&mut self.next) {
-                let mut packed = Vec::with_capacity(states.len() / W * wider.words);
-                for state in states.as_chunks::<W>().0 {
-                    narrow.repack(state, &wider, &mut packed);
-                }
-                *states = packed;
-            }
-        });
-        self.layout = wider;
-        self.relation.widen(&self.layout);
-        self.fill_tables();
-    }
-
-    /// Makes the tables anew, and the lists of the next level with them.
-    fn fill_tables(&mut self) {
-        self.shards.clear();
-        self.shards.resize_with(SHARDS, Shard::default);
-        let next = self.next.concat();
-        with_words!(self.layout.words, W => {
-            for level in &self.levels {
-                let mut known = vec![Vec::new(); SHARDS];
-                fill::<W>(&mut self.shards, level, &mut known);
-            }
-            self.next.iter_mut().for_each(Vec::clear);
-            fill::<W>(&mut self.shards, &next, &mut self.next);
-        });
-    }
-}
-
-/// Adds the states to the tables, and appends the new ones to `new`.
-fn fill<const W: usize>(shards: &mut [Shard], states: &[u64], new: &mut [Vec<u64>]) {
-    let mut sorted = vec![Vec::new(); SHARDS];
-    for state in states.as_chunks::<W>().0 {
-        sorted[shard_of(hash(state))].push(*state);
-    }
-    for ((shard, states), new) in shards.iter_mut().zip(sorted).zip(new) {
-        shard.insert_all(&states, new);
     }
 }

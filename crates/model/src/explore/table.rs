@@ -63,7 +63,14 @@ impl Shard {
             return;
         }
         let larger = (places * 2).max(64);
-        let old = std::mem::replace(&mut self.slots, vec![0; larger * W]);
+        #[allow(
+            clippy::slow_vector_initialization,
+            reason = "a page that is read before it is written is mapped twice, and the second \
+                      time every core has to hear of it: so each is written first"
+        )]
+        let mut places = Vec::with_capacity(larger * W);
+        places.resize(larger * W, 0);
+        let old = std::mem::replace(&mut self.slots, places);
         let slots = self.slots.as_chunks_mut::<W>().0;
         for state in old.as_chunks::<W>().0 {
             if state[0] != 0 {
@@ -107,7 +114,7 @@ mod tests {
     #[test]
     fn each_state_is_new_once() {
         let mut shard = Shard::default();
-        let states: Vec<[u64; 2]> = (0..1000).map(|n| [1 << 63 | n % 300, n % 2]).collect();
+        let states: Vec<[u64; 2]> = (0..1000).map(|n| [(1 << 63) | (n % 300), n % 2]).collect();
         let mut new = Vec::new();
         shard.insert_all(&states, &mut new);
         shard.insert_all(&states, &mut new);

@@ -1,5 +1,6 @@
 //! The search against the plain one, over random programs.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use apclab_protocol::build::ProgramBuf;
@@ -110,6 +111,75 @@ fn lengths(found: &Outcomes) -> (Vec<usize>, Option<usize>, Vec<usize>) {
         found.deadlock_witness.as_ref().map(Vec::len),
         found.bug_check_witnesses.iter().map(Vec::len).collect(),
     )
+}
+
+/// Four lanes that bump a counter twice, each time by a load and a store.
+fn lost_updates() -> ProgramBuf {
+    let round = [
+        Step::Load { variable: 0, to: 0 },
+        Step::Store {
+            variable: 0,
+            from: Some(0),
+            constant: 1,
+        },
+    ];
+    ProgramBuf {
+        variables: vec![0],
+        observed: vec![
+            Observed::Variable(0),
+            Observed::Register {
+                lane: 2,
+                register: 0,
+            },
+        ],
+        lanes: vec![round.repeat(2); 4],
+        ..ProgramBuf::default()
+    }
+}
+
+/// Its levels are large enough for threads, and its states for repacking.
+#[test]
+fn threads_change_nothing_that_is_found() {
+    let bytes = lost_updates().encode();
+    let program = Program::parse(&bytes).unwrap();
+    let initial = State::initial(&program, Profile::Documented, &[]);
+    for reductions in [Reductions::NONE, Reductions::ALL] {
+        let [one, three] = [1, 3].map(|count| {
+            let options = Options {
+                reductions,
+                ..threads(count)
+            };
+            quietly(&initial, &program, &options)
+        });
+        assert_eq!(one, three);
+        check_witnesses(&initial, &program, &one);
+        let values: BTreeSet<_> = one.outcomes.keys().map(|outcome| outcome[0]).collect();
+        assert_eq!(values, (2..=8).collect());
+    }
+}
+
+#[test]
+fn a_bound_on_memory_ends_the_search_with_a_message() {
+    let bytes = lost_updates().encode();
+    let program = Program::parse(&bytes).unwrap();
+    let initial = State::initial(&program, Profile::Documented, &[]);
+    let options = Options {
+        bytes: 1 << 20,
+        ..threads(1)
+    };
+    let mut met = Vec::new();
+    let given_up = search(&initial, &program, &options, &mut |progress| {
+        met.push(progress);
+    });
+    let limit = given_up.unwrap_err();
+    assert_eq!(limit.bytes, Some(1 << 20));
+    let text = limit.to_string();
+    assert!(
+        text.starts_with("the search took more than 1 MiB of memory after "),
+        "{text}"
+    );
+    assert!(!met.is_empty() && met.is_sorted_by_key(|progress| progress.states));
+    assert!(met.iter().all(|progress| progress.bytes <= 1 << 20));
 }
 
 proptest! {

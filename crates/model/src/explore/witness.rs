@@ -105,11 +105,11 @@ impl Search<'_, '_> {
             .iter()
             .rev()
             .map(|(_, from)| from.permutation.inverse());
-        let all = all.fold(Permutation::IDENTITY, |all, next| all.then(&next));
-        let mut places = all.inverse().then(&places);
+        let all = all.fold(Permutation::IDENTITY, Permutation::then);
+        let mut places = all.inverse().then(places);
         let (mut state, mut events) = (self.initial.clone(), Vec::new());
         for (at, from) in back {
-            places = from.permutation.inverse().then(&places);
+            places = from.permutation.inverse().then(places);
             let target = places.state(&self.state(*at));
             let mut steps = enabled(&state, self.program).into_iter();
             let step = steps.find_map(|event| {
@@ -178,10 +178,10 @@ impl Search<'_, '_> {
                     index: 0,
                     found: Vec::new(),
                 };
-                for index in first.min(states.len())..(first + BLOCK).min(states.len()) {
+                let part = states.iter().enumerate().skip(first).take(BLOCK);
+                for (index, state) in part {
                     look.index = index;
-                    self.relation
-                        .expand(&self.layout, &states[index], &mut look);
+                    self.relation.expand(&self.layout, state, &mut look);
                 }
                 look.found
             });

@@ -12,6 +12,16 @@ use crate::explore::intern::{Id, Intern};
 use crate::kernel::{Kernel, Profile};
 use crate::program::{Event, Lane, exclusive_holder, index8, thread};
 
+/// Whether no body queues its own APC or an earlier one, so that each path has an end. The
+/// protocol's verifier accepts no other program; without it events could be put off for ever.
+pub(in crate::explore) fn every_path_ends(program: &Program<'_>) -> bool {
+    let mut bodies = (0..index8(program.apcs())).map(|apc| (apc, Place::Body(apc)));
+    bodies.all(|(own, body)| {
+        let mut steps = program.steps(body);
+        steps.all(|step| !matches!(step, Step::Queue { apc, .. } if apc <= own))
+    })
+}
+
 /// The next events of a lane: what they touch, and the locks that it keeps from others, a bit each.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Own {
@@ -46,8 +56,9 @@ impl<'p> Ample<'p> {
         }
     }
 
-    /// Numbers what the next events of a lane touch. `None` when they can't be enough: the lane
-    /// waits, so that others may end its wait, or there are none.
+    /// Numbers what the next events of a lane touch. `None` when they can't be enough: there are
+    /// none, or the lane waits, so that others may end its wait, or it is at a barrier, which others
+    /// may pass with it.
     pub(in crate::explore) fn own(
         &mut self,
         kernel: &Kernel,
@@ -56,7 +67,9 @@ impl<'p> Ample<'p> {
         events: &[Event],
     ) -> Option<Id> {
         let t = thread(lane);
-        if events.is_empty() || kernel.in_wait(t) {
+        let next = at.next_step(kernel, self.program, lane);
+        let at_barrier = matches!(next, Some((_, Step::Barrier)));
+        if events.is_empty() || kernel.in_wait(t) || at_barrier {
             return None;
         }
         let mut touches = Footprint::writes(Things::thread(index8(lane)));
@@ -66,7 +79,7 @@ impl<'p> Ample<'p> {
         for event in events {
             touches = touches.and(match event {
                 Event::Step { .. } => {
-                    let (_, step) = at.next_step(kernel, self.program, lane)?;
+                    let (_, step) = next?;
                     Footprint::of(step, self.program, self.profile)
                 }
                 Event::Deliver { .. } | Event::Routine { .. } | Event::Return { .. } => {
@@ -88,7 +101,9 @@ impl<'p> Ample<'p> {
         let thread = Footprint::writes(Things::thread(index8(other)));
         let mut all = thread.and(self.apcs[other]).and(self.bodies[other]);
         self.flows[other].from(at.next(), |step| {
-            all = all.and(Footprint::of(step, self.program, self.profile));
+            if step != Step::Barrier {
+                all = all.and(Footprint::of(step, self.program, self.profile));
+            }
             let held = |lock: u8| holds & 1 << lock != 0;
             match step {
                 // All lanes pass it together.

@@ -36,13 +36,13 @@ impl Live {
         symmetry: Option<&Symmetry>,
     ) -> Self {
         let shape = data.shape();
-        let like = |lane: usize| {
+        let identical = |lane: usize| {
             let mut classes = symmetry.iter().flat_map(|symmetry| &symmetry.classes);
             let class = classes.find(|class| class.contains(&lane));
             class.cloned().unwrap_or_else(|| vec![lane])
         };
         let lanes =
-            (0..program.lanes()).map(|lane| registers_of(program, shape, lane, &like(lane)));
+            (0..program.lanes()).map(|lane| registers_of(program, shape, lane, &identical(lane)));
         let mut live = Self {
             lanes: lanes.collect(),
             ever: vec![false; data.values().len()],
@@ -110,13 +110,13 @@ fn looked_at(program: &Program<'_>, shape: &Shape) -> Vec<usize> {
     observed.chain(steps).collect()
 }
 
-/// For each step of the lane, and for its end, which registers matter there. `like` are the lanes
+/// For each step of the lane, and for its end, which registers matter there. `ends` are the lanes
 /// that may be in its place at the end.
 fn registers_of(
     program: &Program<'_>,
     shape: &Shape,
     lane: usize,
-    like: &[usize],
+    ends: &[usize],
 ) -> Vec<Vec<bool>> {
     let place = place_of(lane);
     let flow = Flow::new(program, place);
@@ -124,7 +124,7 @@ fn registers_of(
     let mut live = vec![vec![false; registers]; flow.steps.len() + 1];
     for observed in (0..program.observed_len()).filter_map(|index| program.observed(index)) {
         if let Observed::Register { lane, register } = observed
-            && like.contains(&lane.into())
+            && ends.contains(&lane.into())
         {
             live[flow.steps.len()][usize::from(register)] = true;
         }
@@ -132,15 +132,16 @@ fn registers_of(
     loop {
         let mut changed = false;
         for index in (0..flow.steps.len()).rev() {
-            for register in 0..registers {
+            let step = flow.steps[index];
+            let matters = (0..registers).map(|register| {
                 let is =
                     |named: Option<u8>| named.is_some_and(|named| usize::from(named) == register);
-                let step = flow.steps[index];
                 let later = || flow.next[index].iter().any(|&next| live[next][register]);
-                let matters = is(read(step)) || (!is(written(step)) && later());
-                changed |= matters != live[index][register];
-                live[index][register] = matters;
-            }
+                is(read(step)) || (!is(written(step)) && later())
+            });
+            let matters: Vec<_> = matters.collect();
+            changed |= matters != live[index];
+            live[index] = matters;
         }
         if !changed {
             return live;

@@ -1,4 +1,5 @@
 //! Lanes that only their numbers tell apart.
+#![allow(clippy::match_like_matches_macro, reason = "steps are added")]
 
 use apclab_protocol::limits::LANES;
 use apclab_protocol::program::Program;
@@ -28,20 +29,20 @@ impl Permutation {
         self.0[from] = crate::program::index8(to);
     }
 
-    pub(in crate::explore) fn of(&self, lane: usize) -> usize {
+    pub(in crate::explore) fn of(self, lane: usize) -> usize {
         self.0[lane].into()
     }
 
-    pub(in crate::explore) fn of_thread(&self, t: ThreadId) -> ThreadId {
+    pub(in crate::explore) fn of_thread(self, t: ThreadId) -> ThreadId {
         thread(self.of(t.0 as usize))
     }
 
     /// First this, then the other.
-    pub(in crate::explore) fn then(&self, other: &Self) -> Self {
+    pub(in crate::explore) fn then(self, other: Self) -> Self {
         Self(self.0.map(|lane| other.0[usize::from(lane)]))
     }
 
-    pub(in crate::explore) fn inverse(&self) -> Self {
+    pub(in crate::explore) fn inverse(self) -> Self {
         let mut inverse = Self::IDENTITY;
         for lane in 0..LANES {
             inverse.set(self.of(lane), lane);
@@ -50,7 +51,7 @@ impl Permutation {
     }
 
     /// The state in which lane `of(l)` is what `l` is here.
-    pub(in crate::explore) fn state(&self, state: &State) -> State {
+    pub(in crate::explore) fn state(self, state: &State) -> State {
         let (kernel, lanes, data) = state.parts();
         let kernel = kernel.permuted(|t| self.of_thread(t));
         let inverse = self.inverse();
@@ -102,7 +103,7 @@ impl Symmetry {
                 let swaps: Vec<_> = swaps.collect();
                 let all = group
                     .iter()
-                    .flat_map(|first| swaps.iter().map(|swap| first.then(swap)));
+                    .flat_map(|first| swaps.iter().map(|swap| first.then(*swap)));
                 group = all.collect();
             }
         }

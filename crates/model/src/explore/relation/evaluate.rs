@@ -1,6 +1,11 @@
 //! Asks the relation what it has not been asked for before.
 
-use super::*;
+use std::sync::Arc;
+
+use super::{Arrival, List, Miss, Move, Range, Relation};
+use crate::explore::intern::Id;
+use crate::kernel::{BugCheck, Kernel};
+use crate::program::{Change, Event, Lane, Turn, grant_waits};
 
 /// What a lane may do.
 pub(in crate::explore) struct Evaluated {

@@ -1,6 +1,11 @@
 //! The transitions of a state, from what is known.
 
-use super::*;
+use apclab_protocol::limits::LANES;
+
+use super::{Arrival, List, Miss, Range, Relation, Taken};
+use crate::explore::intern::{Id, Map};
+use crate::explore::layout::{Layout, Words};
+use crate::explore::reduce::symmetry::Permutation;
 
 /// Who is told of the transitions of a state.
 pub(in crate::explore) trait Visit<const W: usize> {
@@ -40,16 +45,15 @@ impl Relation<'_> {
         let (mut parked, mut at_barrier, mut moves, mut known) = (true, true, 0, true);
         for ((lane, field), list) in layout.lanes.iter().enumerate().zip(&mut lists) {
             let place = field.get(state);
-            match self.lists[lane].get(kernel, place) {
-                Some(found) => *list = found,
-                None => {
-                    known = false;
-                    visit.miss(Miss::Moves {
-                        lane,
-                        kernel,
-                        place,
-                    });
-                }
+            if let Some(found) = self.lists[lane].get(kernel, place) {
+                *list = found;
+            } else {
+                known = false;
+                visit.miss(Miss::Moves {
+                    lane,
+                    kernel,
+                    place,
+                });
             }
             parked &= list.parked;
             at_barrier &= list.at_barrier;
@@ -118,13 +122,11 @@ impl Relation<'_> {
             let mut others = lanes.clone().filter(|&other| other != lane);
             others.all(|other| {
                 let place = layout.lanes[other].get(state);
-                match self.conflicts.get(&(own, other, place)) {
-                    Some(conflict) => !conflict,
-                    None => {
-                        visit.miss(Miss::Conflict { own, other, place });
-                        false
-                    }
+                let known = self.conflicts.get(&(own, other, place));
+                if known.is_none() {
+                    visit.miss(Miss::Conflict { own, other, place });
                 }
+                known == Some(&false)
             })
         });
         enough.map(|(lane, _)| lane)

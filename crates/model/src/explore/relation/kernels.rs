@@ -1,9 +1,13 @@
 //! The machines that have been met.
 
-use super::*;
-use crate::explore::intern::Mix;
-use crate::program::thread;
 use std::hash::Hasher as _;
+use std::sync::Arc;
+
+use apclab_protocol::limits::LANES;
+
+use crate::explore::intern::{Id, Intern, Mix};
+use crate::kernel::Kernel;
+use crate::program::thread;
 
 /// The machines, and what each of their threads looks like where that is asked for.
 pub(super) struct Kernels {

@@ -72,3 +72,36 @@ impl Lists {
 fn key(kernel: Id, place: Id) -> u64 {
     u64::from(kernel) << 32 | u64::from(place)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Range;
+    use super::*;
+
+    #[test]
+    fn a_list_is_found_whether_there_is_room_for_all_or_not() {
+        let list = |len| List {
+            moves: Range { first: 0, len },
+            ..List::default()
+        };
+        let mut lists = Lists::default();
+        for (kernel_bits, place_bits) in [(4, 4), (20, 10), (5, 3)] {
+            lists.widen(kernel_bits, place_bits);
+            for kernel in 0..10 {
+                let found = lists.get(kernel, 7).map(|list| list.moves.len);
+                let known = lists.known.len() >= 10;
+                assert_eq!(found, known.then_some(kernel), "after {kernel_bits} bits");
+                assert!(lists.get(kernel, 3).is_none());
+            }
+            if lists.known.is_empty() {
+                (0..10).for_each(|kernel| lists.insert(kernel, 7, list(kernel)));
+            }
+            for kernel in 0..10 {
+                assert_eq!(
+                    lists.get(kernel, 7).map(|list| list.moves.len),
+                    Some(kernel)
+                );
+            }
+        }
+    }
+}

@@ -2,7 +2,11 @@
 
 use std::cmp::Ordering;
 
-use super::*;
+use apclab_protocol::limits::LANES;
+
+use super::{Miss, Relation, Visit};
+use crate::explore::layout::{Layout, Words};
+use crate::explore::reduce::symmetry::{Permutation, Symmetry};
 
 impl Relation<'_> {
     /// Sorts the identical lanes of the state, which then stands for all that differ only in their

@@ -1,7 +1,15 @@
 //! Variables, registers and counts, as numbers in the fields of a state.
 
-use super::*;
-use crate::program::{Data, place_of};
+use std::sync::Arc;
+
+use apclab_protocol::program::{Observed, Place, Program};
+use apclab_protocol::step::Step;
+
+use crate::explore::intern::{Id, Intern};
+use crate::explore::layout::{Layout, Words};
+use crate::explore::reduce::live::Live;
+use crate::explore::reduce::symmetry::{Permutation, Symmetry};
+use crate::program::{Assign, Change, Data, Lane, Shape, index8, place_of, written};
 
 /// A change to a field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,8 +26,10 @@ pub(super) enum Op {
 pub(super) struct Values {
     shape: Arc<Shape>,
     known: Intern<i64>,
-    /// For each value of the data its field, if it matters.
+    /// For each value of the data its field, if it matters and may change.
     fields: Vec<Option<u16>>,
+    /// What each value is at first, and always if it has no field.
+    initial: Vec<i64>,
     slots: usize,
     sums: Vec<Sum>,
     /// The observed values, under every permutation of identical lanes.
@@ -47,8 +57,9 @@ impl Values {
         let mut known = Intern::new();
         known.id(0);
         let mut slots = 0;
+        let changes = changing(program, &shape, data.values().len());
         let fields = (0..data.values().len()).map(|index| {
-            live.ever(index).then(|| {
+            (live.ever(index) && changes[index]).then(|| {
                 slots += 1;
                 narrow(slots - 1)
             })
@@ -61,7 +72,7 @@ impl Values {
         let registers = registers.collect();
         let group = symmetry.map_or(vec![Permutation::IDENTITY], Symmetry::group);
         let all = || (0..program.observed_len()).filter_map(|index| program.observed(index));
-        let at = |observed, permutation: &Permutation| match observed {
+        let at = |observed, permutation: Permutation| match observed {
             Observed::Variable(variable) => Some(usize::from(variable)),
             Observed::Register { lane, register } => {
                 let lane = place_of(permutation.of(lane.into()));
@@ -72,7 +83,7 @@ impl Values {
             }
         };
         let observed = group.iter().map(|permutation| {
-            let indices = all().map(|observed| at(observed, permutation));
+            let indices = all().map(|observed| at(observed, *permutation));
             indices.collect::<Vec<_>>()
         });
         let observed: Vec<_> = observed.collect();
@@ -81,6 +92,7 @@ impl Values {
         looked_at.dedup();
         Self {
             fields,
+            initial: data.values().to_vec(),
             shape,
             known,
             slots,
@@ -116,14 +128,14 @@ impl Values {
         matter.map(|(&value, _)| self.known.id(value)).collect()
     }
 
-    /// All values; 0 for those without a field.
+    /// All values; for those without a field what they are at first.
     pub(super) fn all<const W: usize>(&self, layout: &Layout, state: &Words<W>) -> Vec<i64> {
-        let value = |field: &Option<u16>| {
-            field.map_or(0, |slot| {
+        let value = |(field, &initial): (&Option<u16>, &i64)| {
+            field.map_or(initial, |slot| {
                 self.get(layout.slots[usize::from(slot)].get(state))
             })
         };
-        self.fields.iter().map(value).collect()
+        self.fields.iter().zip(&self.initial).map(value).collect()
     }
 
     /// The numbers of all values that an outcome may have, whichever identical lane is which.
@@ -142,10 +154,13 @@ impl Values {
 
     /// The outcome that [`Values::seen`] is, for each permutation in the order of the group.
     pub(super) fn outcomes<'a>(&'a self, seen: &'a [Id]) -> impl Iterator<Item = Vec<i64>> + 'a {
-        let value = |index: &Option<usize>| {
+        let value = |&index: &Option<usize>| {
             // A register that no step names is 0.
-            let at = index.and_then(|index| self.looked_at.binary_search(&index).ok());
-            at.map_or(0, |at| self.get(seen[at]))
+            let Some(index) = index else { return 0 };
+            match self.looked_at.binary_search(&index) {
+                Ok(at) if self.fields[index].is_some() => self.get(seen[at]),
+                _ => self.initial[index],
+            }
         };
         let outcomes = self.observed.iter();
         outcomes.map(move |observed| observed.iter().map(value).collect())
@@ -179,7 +194,10 @@ impl Values {
             let value = self.known.id(assign.add);
             return Some(Op::Put { to, value });
         };
-        let from = self.fields[from].expect("what is looked at matters");
+        let Some(from) = self.fields[from] else {
+            let value = self.known.id(self.initial[from].wrapping_add(assign.add));
+            return Some(Op::Put { to, value });
+        };
         if assign.add == 0 {
             return Some(Op::Copy { to, from });
         }
@@ -228,6 +246,28 @@ impl Values {
         }
         of[value as usize] = Some(result);
     }
+}
+
+/// Whether each value may ever change.
+fn changing(program: &Program<'_>, shape: &Shape, count: usize) -> Vec<bool> {
+    let mut changing = vec![false; count];
+    for apc in 0..index8(program.apcs()) {
+        changing[shape.ran(apc)] = true;
+    }
+    for place in program.places() {
+        for step in program.steps(place) {
+            let register = written(step);
+            let register = register.and_then(|to| shape.register(place, to.into()));
+            let variable = match step {
+                Step::Store { variable, .. } => Some(variable.into()),
+                _ => None,
+            };
+            for index in register.into_iter().chain(variable) {
+                changing[index] = true;
+            }
+        }
+    }
+    changing
 }
 
 fn narrow(index: usize) -> u16 {
