@@ -48,6 +48,8 @@ mod region;
 mod resource;
 mod stack;
 
+#[cfg(all(feature = "wdk", feature = "lookup"))]
+pub use backend::find_push_locks;
 pub use backend::memory::{Lock, Nonpaged, NotMade, Place};
 #[cfg(all(feature = "model", not(feature = "wdk")))]
 pub use backend::testing;
@@ -55,8 +57,6 @@ pub use backend::{
     EnterMode, ExclusiveGuard, Hold, InRegion, Mode, OfResource, PushExclusive, PushShared,
     SharedGuard, StopEvent, WithRegion,
 };
-#[cfg(all(feature = "wdk", feature = "lookup"))]
-pub use backend::find_push_locks;
 pub use irql::{ApcLevel, AtMostApcLevel, Passive};
 pub use kmutex::{HoldsKMutex, KMutex, NotAcquired, ReentrantKMutex};
 pub use methods::Regions;

@@ -194,13 +194,13 @@ fn random_programs_have_the_same_outcomes_on_model_and_host() {
         several,
         within,
     } = counts;
-    // With fewer schedules of each more programs are compared in part only.
+    // With fewer schedules of each, it is the simple programs that are compared in full.
     assert!(
         schedules < FEW || same > within,
         "fewer programs were compared in full than not"
     );
     assert!(
-        several > same / 10,
+        schedules < FEW || several > same / 10,
         "the programs are too simple to tell anything"
     );
 }

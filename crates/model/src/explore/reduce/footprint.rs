@@ -1,5 +1,4 @@
 //! What a step looks at and changes, other than its own lane's place and registers.
-#![allow(clippy::match_wildcard_for_single_variants, reason = "steps are added")]
 
 use apclab_protocol::limits::{APCS, EVENTS, LANES, LOCKS, VARIABLES};
 use apclab_protocol::program::{Place, Program};

@@ -1,5 +1,4 @@
 //! Lanes that only their numbers tell apart.
-#![allow(clippy::match_like_matches_macro, reason = "steps are added")]
 
 use apclab_protocol::limits::LANES;
 use apclab_protocol::program::Program;
