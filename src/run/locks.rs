@@ -16,7 +16,7 @@ enum Lock {
     Guarded(Nonpaged<GuardedMutex<()>>),
     Mutex(Nonpaged<ReentrantKMutex<()>>),
     Resource(Nonpaged<ReentrantResource<()>>, HandedOver),
-    PushLock(Nonpaged<PushLock<()>>),
+    Push(Nonpaged<PushLock<()>>),
 }
 
 /// All locks of a run.
@@ -39,7 +39,7 @@ impl Locks {
                 LockKind::FastMutex => FastMutex::try_new(()).map(Lock::Fast),
                 LockKind::GuardedMutex => GuardedMutex::try_new(()).map(Lock::Guarded),
                 LockKind::Mutex => ReentrantKMutex::try_new(()).map(Lock::Mutex),
-                LockKind::PushLock => PushLock::try_new(()).map(Lock::PushLock),
+                LockKind::PushLock => PushLock::try_new(()).map(Lock::Push),
                 LockKind::Resource => {
                     let handed_over = HandedOver::try_new(lanes)?;
                     ReentrantResource::try_new(())
@@ -98,7 +98,7 @@ impl Locks {
 
     /// A lock that is a push lock.
     pub(crate) fn push_lock(&self, lock: u8) -> Option<&PushLock<()>> {
-        if let Lock::PushLock(lock) = self.get(lock)? {
+        if let Lock::Push(lock) = self.get(lock)? {
             Some(lock)
         } else {
             None

@@ -323,7 +323,7 @@ impl<'r> Interpreter<'r> {
         let Ok(mut guard) = entered else {
             return self.time_out(irql).map(drop);
         };
-        let (_, region) = guard.parts();
+        let ((), region) = guard.parts();
         self.inside(begun, irql, slots, Some(region.any()))
             .map(drop)
     }

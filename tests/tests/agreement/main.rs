@@ -32,7 +32,7 @@ const FEW: u32 = 200;
 /// States of a random program at the most: with more, it has too many schedules to try them all.
 const STATES: u64 = 70;
 /// Schedules of one test of the suite that are tried at the most.
-const MANY: u64 = 400;
+const MANY: u64 = 120;
 
 /// How host and model compare.
 #[derive(Debug, PartialEq, Eq)]
