@@ -5,6 +5,7 @@ use std::time::Duration;
 use apclab_host::HostError;
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::ioctl;
+use apclab_protocol::limits;
 use apclab_protocol::message::{Reply, RunReply, RunRequest, routines};
 use apclab_protocol::program::{LockKind, Observed, flags};
 use apclab_protocol::status;
@@ -443,4 +444,69 @@ fn random_delays_change_no_outcome_and_honour_the_bounds() {
     );
     drop(handle);
     stop(host);
+}
+
+/// Locks inside one another, as deep as the verifier lets them: `open` and `close` say how.
+fn deep(
+    kind: LockKind,
+    depth: u8,
+    flags: u8,
+    open: impl Fn(u8) -> Vec<Step>,
+    close: impl Fn(u8) -> Vec<Step>,
+) -> ProgramBuf {
+    let mut steps = vec![EnterCritical];
+    steps.extend((0..depth).flat_map(open));
+    steps.push(Step::Irql { to: 0 });
+    steps.extend((0..depth).rev().flat_map(close));
+    steps.push(LeaveCritical);
+    ProgramBuf {
+        locks: vec![kind; depth.into()],
+        lanes: vec![steps],
+        flags,
+        ..ProgramBuf::default()
+    }
+}
+
+#[test]
+fn what_is_held_nests_to_its_limit_within_the_stack() {
+    let host = machine();
+    let handle = Handle::open(&host);
+    let depth = u8::try_from(limits::SCOPES).unwrap();
+    let exclusively = |lock| vec![exclusive(lock)];
+    let combined = |lock| {
+        vec![Step::EnterAcquire {
+            lock,
+            mode: Mode::Exclusive,
+        }]
+    };
+    let released = |lock| vec![release(lock)];
+    let left = |lock| vec![Step::ReleaseLeave { lock }];
+    // A try and its block are two scopes; its length reaches over all that is inside.
+    let tries = depth / 2;
+    let tried = |lock: u8| {
+        let inside = u32::from(tries - lock - 1) * 3 + 2;
+        vec![attempt(lock, Mode::Exclusive, 0, inside)]
+    };
+    let ended = |lock| vec![release(lock), Step::End];
+    let resource = LockKind::Resource;
+    let mut session = 0;
+    for program in [
+        deep(resource, depth, 0, exclusively, released),
+        deep(resource, depth, flags::POLLED, exclusively, released),
+        deep(LockKind::PushLock, depth, 0, exclusively, released),
+        deep(resource, depth, 0, combined, left),
+        deep(resource, depth, flags::POLLED, combined, left),
+        deep(resource, tries, 0, tried, ended),
+    ] {
+        session = handle.load(session, &program).unwrap();
+        handle.run(session, &bounds(5)).unwrap();
+    }
+    drop(handle);
+    let report = host.stop().unwrap();
+    // A kernel stack has 24 KB for everybody; half of it is the driver's budget.
+    assert!(
+        report.deepest_stack < 12 * 1024,
+        "{} bytes of stack",
+        report.deepest_stack
+    );
 }
