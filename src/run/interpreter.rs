@@ -10,6 +10,7 @@
 //! A raw lane keeps what is open as counts instead ([`Raw`]), since it may leave that in any order.
 
 mod locks;
+mod resources;
 
 use apclab_guards::{
     AnyProof, AtMostApcLevel, NotAcquired, Passive, RegionKind, RegionStack, Slot,

@@ -482,9 +482,9 @@ fn what_is_held_nests_to_its_limit_within_the_stack() {
     let released = |lock| vec![release(lock)];
     let left = |lock| vec![Step::ReleaseLeave { lock }];
     // A try and its block are two scopes; its length reaches over all that is inside.
-    let tries = depth / 2;
+    let half = depth / 2;
     let tried = |lock: u8| {
-        let inside = u32::from(tries - lock - 1) * 3 + 2;
+        let inside = u32::from(half - lock - 1) * 3 + 2;
         vec![attempt(lock, Mode::Exclusive, 0, inside)]
     };
     let ended = |lock| vec![release(lock), Step::End];
@@ -496,7 +496,7 @@ fn what_is_held_nests_to_its_limit_within_the_stack() {
         deep(LockKind::PushLock, depth, 0, exclusively, released),
         deep(resource, depth, 0, combined, left),
         deep(resource, depth, flags::POLLED, combined, left),
-        deep(resource, tries, 0, tried, ended),
+        deep(resource, half, 0, tried, ended),
     ] {
         session = handle.load(session, &program).unwrap();
         handle.run(session, &bounds(5)).unwrap();
