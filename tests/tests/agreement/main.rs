@@ -38,7 +38,7 @@ const MANY: u64 = 120;
 #[derive(Debug, PartialEq, Eq)]
 enum Agreement {
     /// The same outcomes, so many of them, and the same answer to the question whether it can hang.
-    Same(usize),
+    Same { outcomes: usize, hangs: bool },
     /// Not every schedule was tried; no outcome is the host's alone.
     Within,
     /// It is not for both to run, or too large.
@@ -100,7 +100,10 @@ fn compare(host: &mut HostTarget, program: &ProgramBuf, states: u64) -> Result<A
             "the model alone has {only_model:?}; the host hangs: {hangs}, the model: {may_hang}"
         ));
     }
-    Ok(Agreement::Same(seen.len()))
+    Ok(Agreement::Same {
+        outcomes: seen.len(),
+        hangs,
+    })
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -133,7 +136,7 @@ fn the_suite_has_the_same_outcomes_on_model_and_host() {
         let source = std::fs::read_to_string(file).expect("a readable test");
         let test = apclab_litmus::parse(&name, &source).expect("a test that parses");
         match compare(&mut host, &test.program, u64::MAX) {
-            Ok(Agreement::Same(_)) => same += 1,
+            Ok(Agreement::Same { .. }) => same += 1,
             Ok(Agreement::Within) => within += 1,
             Ok(Agreement::NotRun) => {}
             Err(why) => wrong.push(format!("{name}: {why}")),
@@ -172,10 +175,11 @@ fn random_programs_have_the_same_outcomes_on_model_and_host() {
     let ended = TestRunner::new_with_rng(config, random).run(&programs::program(), |program| {
         prop_assume!(is_small(&program));
         match compare(&mut host.borrow_mut(), &program, STATES) {
-            Ok(Agreement::Same(outcomes)) => {
+            Ok(Agreement::Same { outcomes, hangs }) => {
                 let mut counts = counts.borrow_mut();
                 counts.same += 1;
                 counts.several += u32::from(outcomes > 1);
+                counts.hang += u32::from(hangs);
             }
             Ok(Agreement::Within) => counts.borrow_mut().within += 1,
             Ok(Agreement::NotRun) => prop_assume!(false),
@@ -192,6 +196,7 @@ fn random_programs_have_the_same_outcomes_on_model_and_host() {
     let Counts {
         same,
         several,
+        hang,
         within,
     } = counts;
     // With fewer schedules of each, it is the simple programs that are compared in full.
@@ -203,6 +208,7 @@ fn random_programs_have_the_same_outcomes_on_model_and_host() {
         schedules < FEW || several > same / 10,
         "the programs are too simple to tell anything"
     );
+    assert!(cases < PROGRAMS || hang > 0, "no program can hang");
 }
 
 /// How the random programs went.
@@ -212,6 +218,8 @@ struct Counts {
     same: u32,
     /// Those among them with more outcomes than one.
     several: u32,
+    /// Those among them that can hang.
+    hang: u32,
     /// Those with more schedules than are tried.
     within: u32,
 }

@@ -1,7 +1,7 @@
 //! Small random programs whose lanes have to do with each other: most of them have several outcomes.
 
 use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, LockKind, Observed};
+use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, LockKind, Observed, flags};
 use apclab_protocol::step::{Mode, Step};
 use proptest::prelude::*;
 
@@ -228,7 +228,9 @@ pub(super) fn program() -> impl Strategy<Value = ProgramBuf> {
         Just(EventKind::Notification),
         Just(EventKind::Synchronization)
     ];
-    (lanes, bodies, event).prop_map(|(lanes, (first, second), kind)| {
+    // Where locks may be taken in any order, some programs deadlock.
+    let may_deadlock = prop::bool::weighted(0.15);
+    (lanes, bodies, event, may_deadlock).prop_map(|(lanes, (first, second), kind, may_deadlock)| {
         let last = u8::try_from(lanes.len() - 1).unwrap_or(0);
         let (mut lanes, raw): (Vec<_>, Vec<_>) = lanes.into_iter().unzip();
         let mut bodies = vec![first.unwrap_or_default(), second.unwrap_or_default()];
@@ -270,7 +272,7 @@ pub(super) fn program() -> impl Strategy<Value = ProgramBuf> {
             observed,
             lanes,
             raw,
-            flags: 0,
+            flags: if may_deadlock { flags::MAY_DEADLOCK } else { 0 },
         }
     })
 }
