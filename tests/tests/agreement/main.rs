@@ -26,13 +26,13 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Random programs in an ordinary run of the tests.
-const PROGRAMS: u32 = 150;
+const PROGRAMS: u32 = 80;
 /// Schedules of one random program that are tried at the most, in an ordinary run of the tests.
 const FEW: u32 = 200;
 /// States of a random program at the most: with more, it has too many schedules to try them all.
 const STATES: u64 = 70;
 /// Schedules of one test of the suite that are tried at the most.
-const MANY: u64 = 120;
+const MANY: u64 = 60;
 
 /// How host and model compare.
 #[derive(Debug, PartialEq, Eq)]
@@ -205,7 +205,7 @@ fn random_programs_have_the_same_outcomes_on_model_and_host() {
         "fewer programs were compared in full than not"
     );
     assert!(
-        schedules < FEW || several > same / 10,
+        schedules < FEW || several + hang > same / 10,
         "the programs are too simple to tell anything"
     );
     assert!(cases < PROGRAMS || hang > 0, "no program can hang");
