@@ -1,7 +1,10 @@
 //! Everything that has to hold ahead of a commit, stage by stage.
 
+use std::env;
 use std::fmt;
-use std::process::{Command, ExitCode};
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -88,10 +91,21 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     };
     let before = changes(&workspace)?;
     let mut times = Vec::new();
+    let mut beside = None;
     for &stage in stages {
         println!("\n== {stage}");
         let start = Instant::now();
-        runner.run(stage).with_context(|| {
+        let ended = match (stage, beside.take()) {
+            (Stage::Reproducible, Some(begun)) => Beside::end(begun),
+            (_, begun) => {
+                beside = begun;
+                runner.run(stage)
+            }
+        };
+        if stage == Stage::Driver && ended.is_ok() && stages.contains(&Stage::Reproducible) {
+            beside = Some(Beside::begin(&runner, Stage::Reproducible)?);
+        }
+        ended.with_context(|| {
             format!(
                 "stage {stage} failed after {}; to repeat it: {}",
                 seconds(start.elapsed()),
@@ -115,6 +129,57 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let total = times.iter().map(|(_, time)| *time).sum();
     println!("{:16} {:>8}  all passed", "together", seconds(total));
     Ok(ExitCode::SUCCESS)
+}
+
+/// A stage that runs beside those that follow: the second build of the driver has a folder of its own,
+/// and most stages leave a processor to it.
+struct Beside {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Beside {
+    fn begin(runner: &Runner<'_>, stage: Stage) -> Result<Self> {
+        let log = runner
+            .workspace
+            .root()
+            .join("target")
+            .join(format!("{stage}.log"));
+        let output =
+            File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut command = Command::new(env::current_exe()?);
+        command.args(["test", "--toolchain"]);
+        let toolchain = runner.toolchain.to_possible_value();
+        command.arg(toolchain.as_ref().map_or("", |value| value.get_name()));
+        command.arg(stage.to_string()).stdin(Stdio::null());
+        command.stdout(output.try_clone()?).stderr(output);
+        let child = command
+            .spawn()
+            .context("cannot start a stage beside others")?;
+        Ok(Self { child, log })
+    }
+
+    /// Waits for the stage, and shows what it wrote.
+    fn end(mut self) -> Result<()> {
+        let status = self.child.wait()?;
+        let written = fs::read_to_string(&self.log)
+            .with_context(|| format!("cannot read {}", self.log.display()))?;
+        print!("{written}");
+        ensure!(
+            status.success(),
+            "it was run beside other stages, and failed"
+        );
+        Ok(())
+    }
+}
+
+/// When an earlier stage fails, nobody wants it any more.
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // An error says that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn seconds(time: Duration) -> String {
