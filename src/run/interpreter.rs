@@ -110,6 +110,22 @@ impl<'r> Interpreter<'r> {
         slots: &mut [Slot],
         outer: Option<&AnyProof>,
     ) -> Ended {
+        let ended = self.steps(irql, slots, outer);
+        if ended.is_err()
+            && let Some(raw) = &mut self.raw
+        {
+            // What a raw lane holds may rest on the IRQL of this scope alone, which falls with it.
+            raw.release_shared(irql);
+        }
+        ended
+    }
+
+    fn steps<L: Level>(
+        &mut self,
+        irql: &mut L,
+        slots: &mut [Slot],
+        outer: Option<&AnyProof>,
+    ) -> Ended {
         let mut regions = RegionStack::new(slots);
         while let Some((index, step)) = self.take()? {
             self.note(irql, Kind::Step, index, 0);

@@ -237,14 +237,20 @@ impl<'r> Raw<'r> {
         Ok(())
     }
 
+    /// Releases all resources and push locks: while what keeps APCs out for them is still there.
+    pub(crate) fn release_shared(&mut self, irql: &impl AtMostApcLevel) {
+        for lock in (0_u8..).take(limits::LOCKS) {
+            if self.run.locks.mutex(lock).is_none() {
+                while self.release(lock, irql) {}
+            }
+        }
+    }
+
     /// Releases and leaves whatever is open: first what rests on regions and mutexes.
     pub(crate) fn leave_all(&mut self, irql: &impl AtMostApcLevel) {
-        for mutexes in [false, true] {
-            for lock in (0_u8..).take(limits::LOCKS) {
-                if self.run.locks.mutex(lock).is_some() == mutexes {
-                    while self.release(lock, irql) {}
-                }
-            }
+        self.release_shared(irql);
+        for lock in (0_u8..).take(limits::LOCKS) {
+            while self.release(lock, irql) {}
         }
         while self.leave(RegionKind::Guarded) {}
         while self.leave(RegionKind::Critical) {}

@@ -7,7 +7,7 @@ use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::ioctl;
 use apclab_protocol::limits;
 use apclab_protocol::message::{Reply, RunReply, RunRequest, routines};
-use apclab_protocol::program::{LockKind, Observed, flags};
+use apclab_protocol::program::{Event, EventKind, LockKind, Observed, flags};
 use apclab_protocol::status;
 use apclab_protocol::step::{Mode, Step};
 use apclab_protocol::trace::Kind;
@@ -509,4 +509,43 @@ fn what_is_held_nests_to_its_limit_within_the_stack() {
         "{} bytes of stack",
         report.deepest_stack
     );
+}
+
+#[test]
+fn a_raw_lane_that_is_stopped_at_apc_level_releases_before_the_irql_falls() {
+    let again = |count, length| Step::Repeat { count, length };
+    let long = [
+        again(400, 3),
+        again(1000, 1),
+        Step::Irql { to: 0 },
+        Step::End,
+        Step::End,
+    ];
+    for (open, close) in [(Step::RaiseApc, Step::Lower), (exclusive(1), release(1))] {
+        for kind in [LockKind::Resource, LockKind::PushLock] {
+            // What the hold rests on is the IRQL alone.
+            let stopped = [&[open, exclusive(2)], &long[..], &[release(2), close]].concat();
+            let program = ProgramBuf {
+                locks: vec![LockKind::FastMutex, LockKind::FastMutex, kind],
+                events: vec![Event {
+                    kind: EventKind::Notification,
+                    signaled: false,
+                }],
+                lanes: vec![stopped, vec![Step::Wait { event: 0 }]],
+                raw: vec![true; 2],
+                ..ProgramBuf::default()
+            };
+            let host = machine();
+            let handle = Handle::open(&host);
+            let session = handle.load(0, &program).unwrap();
+            let bounds = RunRequest {
+                wait_deadline_ms: 2,
+                ..bounds(3)
+            };
+            let reply = handle.run(session, &bounds).unwrap();
+            assert_eq!((reply.iterations, reply.timed_out), (3, 3));
+            drop(handle);
+            stop(host);
+        }
+    }
 }
