@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use crate::bytes::Writer;
 use crate::limits;
 use crate::program::{
-    Apc, ApcKind, ENTRY_SIZE, Event, EventKind, FORMAT, HEAD_SIZE, LockKind, MAGIC, Malformed,
-    Observed, Place, Program,
+    Apc, ENTRY_SIZE, Event, EventKind, FORMAT, HEAD_SIZE, LockKind, MAGIC, Malformed, Observed,
+    Place, Program,
 };
 use crate::step::{STEP_SIZE, Step};
 
@@ -29,6 +29,8 @@ pub struct ProgramBuf {
     pub lanes: Vec<Vec<Step>>,
     /// Which lanes are raw; one that is missing is not.
     pub raw: Vec<bool>,
+    /// Which lanes are callers; one that is missing is not.
+    pub callers: Vec<bool>,
     /// Bits of [`crate::program::flags`].
     pub flags: u8,
 }
@@ -41,6 +43,12 @@ fn count8(len: usize) -> u8 {
 
 fn count32(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+/// One bit a lane.
+fn bits(lanes: &[bool]) -> u8 {
+    let lanes = lanes.iter().take(8).enumerate();
+    lanes.fold(0, |bits, (lane, set)| bits | u8::from(*set) << lane)
 }
 
 impl ProgramBuf {
@@ -73,9 +81,9 @@ impl ProgramBuf {
         for lane in 0..limits::LANES {
             head.u32(self.lanes.get(lane).map_or(0, |steps| count32(steps.len())));
         }
-        let raw = self.raw.iter().take(8).enumerate();
-        head.u8(raw.fold(0, |bits, (lane, raw)| bits | u8::from(*raw) << lane));
+        head.u8(bits(&self.raw));
         head.u8(self.flags);
+        head.u8(bits(&self.callers));
         for value in &self.variables {
             bytes.extend(value.to_le_bytes());
         }
@@ -84,12 +92,11 @@ impl ProgramBuf {
             bytes.extend([kind, u8::from(event.signaled), 0, 0, 0, 0, 0, 0]);
         }
         for (index, apc) in self.apcs.iter().enumerate() {
-            let kind = u8::from(apc.kind == ApcKind::Normal);
             let body = self
                 .bodies
                 .get(index)
                 .map_or(0, |steps| count32(steps.len()));
-            bytes.extend([kind, apc.lane, 0, 0]);
+            bytes.extend([apc.kind as u8, apc.lane, 0, 0]);
             bytes.extend(body.to_le_bytes());
         }
         for lock in &self.locks {
@@ -108,8 +115,8 @@ impl ProgramBuf {
         bytes
     }
 
-    /// Reads a program into its owned form, without empty bodies and lanes that are not raw at the
-    /// ends of their lists.
+    /// Reads a program into its owned form, without empty bodies, and lanes that are neither raw nor
+    /// callers, at the ends of their lists.
     ///
     /// # Errors
     /// As [`Program::parse`].
@@ -139,13 +146,18 @@ impl ProgramBuf {
                 .collect(),
             lanes: lanes.map(steps).collect(),
             raw: (0..program.lanes()).map(|lane| program.raw(lane)).collect(),
+            callers: (0..program.lanes())
+                .map(|lane| program.caller(lane))
+                .collect(),
             flags: program.flags(),
         };
         while decoded.bodies.last().is_some_and(Vec::is_empty) {
             decoded.bodies.pop();
         }
-        while decoded.raw.last() == Some(&false) {
-            decoded.raw.pop();
+        for lanes in [&mut decoded.raw, &mut decoded.callers] {
+            while lanes.last() == Some(&false) {
+                lanes.pop();
+            }
         }
         Ok(decoded)
     }

@@ -27,14 +27,23 @@ pub const TRACE: u32 = control_code(0x804);
 /// Cancels the session's run. The run's request completes with [`crate::status::CANCELLED`].
 pub const CANCEL: u32 = control_code(0x805);
 
+/// Executes one `call` of a caller lane in the thread that asks, or says that the lane is done:
+/// [`crate::message::CallRequest`], [`crate::message::CallReply`].
+pub const CALL: u32 = control_code(0x806);
+/// The overlapped request of a completion: stays pending until the program or the end of the iteration
+/// completes it. [`crate::message::HoldRequest`]; no reply.
+pub const HOLD: u32 = control_code(0x807);
+
 /// Every control code with its name, in the order of their numbers.
-pub const ALL: [(u32, &str); 6] = [
+pub const ALL: [(u32, &str); 8] = [
     (QUERY, "query"),
     (LOAD, "load"),
     (RUN, "run"),
     (HISTOGRAM, "histogram"),
     (TRACE, "trace"),
     (CANCEL, "cancel"),
+    (CALL, "call"),
+    (HOLD, "hold"),
 ];
 
 /// Device interface class: `{6C1D8A52-3F0B-4E37-9D6E-A41C0B7E25F1}`, in the field order of `GUID`.

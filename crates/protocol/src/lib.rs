@@ -21,6 +21,7 @@ extern crate alloc;
 #[cfg(feature = "alloc")]
 pub mod build;
 mod bytes;
+pub mod call;
 pub mod ioctl;
 pub mod limits;
 pub mod message;
@@ -32,4 +33,4 @@ pub mod verify;
 
 /// Version of everything in this crate that crosses the IOCTL border. A driver refuses requests of
 /// any other version with [`status::REVISION_MISMATCH`].
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;

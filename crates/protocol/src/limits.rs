@@ -12,7 +12,7 @@ pub const VARIABLES: usize = 16;
 pub const EVENTS: usize = 16;
 /// APC objects.
 pub const APCS: usize = 16;
-/// Locks: fast mutexes, guarded mutexes, mutexes, resources and push locks.
+/// Locks: fast mutexes, guarded mutexes, mutexes, resources, push locks and critical sections.
 pub const LOCKS: usize = 16;
 /// Locks, raises and blocks that one lane has open at the same time. Each costs kernel stack.
 pub const SCOPES: usize = 8;
@@ -38,6 +38,11 @@ pub const ITERATIONS: u32 = 100_000_000;
 pub const RUN_DEADLINE_MS: u32 = 600_000;
 /// Deadline of one wait inside an iteration, in milliseconds.
 pub const WAIT_DEADLINE_MS: u32 = 10_000;
+/// Longest sleep of a caller lane in user mode, in milliseconds.
+pub const SLEEP_MS: u32 = 1_000;
+/// Longest deadline of a wait in a program with caller lanes, in milliseconds: a thread of user mode
+/// that is terminated ends when the wait that it is in does.
+pub const CALLER_WAIT_DEADLINE_MS: u32 = 2_000;
 /// Longest random delay before a step, in microseconds.
 pub const DELAY_US: u32 = 1_000;
 /// Sessions that the device keeps at the same time.

@@ -11,7 +11,8 @@
 //! | 12 | 4 | reserved, zero |
 //!
 //! `QUERY` and `CANCEL` are the header alone; `LOAD` is the header and a
-//! [program](crate::program); the others are described at their types.
+//! [program](crate::program); the others are described at their types, `CALL` and `HOLD` in
+//! [`crate::call`].
 
 use crate::bytes::{Reader, Writer};
 use crate::status::{self, NtStatus};

@@ -14,11 +14,12 @@
 //! | 16 | 24 | steps of each lane, 6 × u32; zero past lane *l* |
 //! | 40 | 1 | raw lanes: bit *i* is set when lane *i* is raw |
 //! | 41 | 1 | flags, see [`flags`] |
-//! | 42 | 6 | reserved, zero |
+//! | 42 | 1 | caller lanes: bit *i* is set when lane *i* runs in a thread of user mode |
+//! | 43 | 5 | reserved, zero |
 //! | 48 | 8·*v* | initial values of the variables, i64 |
 //! | … | 8·*e* | events: kind u8 (0 notification, 1 synchronization), signaled u8, 6 reserved |
-//! | … | 8·*a* | APCs: kind u8 (0 special, 1 normal), lane u8, 2 reserved, steps of its body u32 |
-//! | … | 8·*k* | locks: kind u8 (0 fast mutex, 1 guarded mutex, 2 mutex, 3 resource, 4 push lock), 7 reserved |
+//! | … | 8·*a* | APCs: kind u8 (0 special, 1 normal, 2 user, 3 special user, 4 completion), lane u8, 2 reserved, steps of its body u32 |
+//! | … | 8·*k* | locks: kind u8 (0 fast mutex, 1 guarded mutex, 2 mutex, 3 resource, 4 push lock, 5 critical section), 7 reserved |
 //! | … | 8·*o* | observed: kind u8 (0 register, 1 variable, 2 register of an APC), lane or APC u8, index u8, 5 reserved |
 //! | … | 16·steps | the steps, lane after lane and then APC after APC ([`crate::step`]) |
 
@@ -29,7 +30,7 @@ use crate::step::{BadStep, Mode, STEP_SIZE, Step};
 /// `APCP` at the front of every program.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"APCP");
 /// Version of the program format.
-pub const FORMAT: u16 = 2;
+pub const FORMAT: u16 = 3;
 /// Size of the fixed head in bytes.
 pub const HEAD_SIZE: usize = 48;
 /// Size of one entry of each table in bytes.
@@ -67,13 +68,44 @@ pub struct Event {
     pub signaled: bool,
 }
 
-/// What kind of kernel APC.
+/// What kind of APC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum ApcKind {
     /// Runs its kernel routine at APC_LEVEL, also inside a critical region.
-    Special,
+    Special = 0,
     /// Runs its normal routine at PASSIVE_LEVEL, never inside a region.
-    Normal,
+    Normal = 1,
+    /// `QueueUserAPC`: runs in user mode, in or after an alertable wait.
+    User = 2,
+    /// `QueueUserAPC2` with `QUEUE_USER_APC_FLAGS_SPECIAL_USER_APC`: runs in user mode, whatever the
+    /// thread does there.
+    SpecialUser = 3,
+    /// What the I/O manager queues when an overlapped request is completed: a special kernel APC that
+    /// signals the request's event.
+    Completion = 4,
+}
+
+impl ApcKind {
+    /// Every kind, by its number.
+    pub const ALL: [Self; 5] = [
+        Self::Special,
+        Self::Normal,
+        Self::User,
+        Self::SpecialUser,
+        Self::Completion,
+    ];
+
+    /// Whether the driver owns the APC object, so that it is queued to a lane that is no caller, and may
+    /// have a body.
+    pub const fn of_driver(self) -> bool {
+        matches!(self, Self::Special | Self::Normal)
+    }
+
+    /// Whether it runs in user mode.
+    pub const fn user(self) -> bool {
+        matches!(self, Self::User | Self::SpecialUser)
+    }
 }
 
 /// An APC object and the lane that it is queued to.
@@ -99,21 +131,29 @@ pub enum LockKind {
     Resource = 3,
     /// EX_PUSH_LOCK: shared or exclusive, not recursive; its holder has normal kernel APCs disabled.
     PushLock = 4,
+    /// CRITICAL_SECTION, in user mode: recursive, keeps no APC out.
+    CriticalSection = 5,
 }
 
 impl LockKind {
     /// Every kind, by its number.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::FastMutex,
         Self::GuardedMutex,
         Self::Mutex,
         Self::Resource,
         Self::PushLock,
+        Self::CriticalSection,
     ];
 
     /// Whether holding it means being at APC_LEVEL.
     pub const fn raises(self) -> bool {
         matches!(self, Self::FastMutex | Self::GuardedMutex)
+    }
+
+    /// Whether it lives in user mode.
+    pub const fn user(self) -> bool {
+        matches!(self, Self::CriticalSection)
     }
 
     /// Whether nothing ends a wait for it but its holder: such locks are acquired in one order.
@@ -244,6 +284,7 @@ struct Tables {
     observed: u8,
     locks: u8,
     raw: u8,
+    callers: u8,
     flags: u8,
     steps: [u32; limits::LANES],
     bodies: [u8; limits::APCS],
@@ -340,7 +381,8 @@ impl<'a> Program<'a> {
         }
         let raw = reader.u8();
         let flags = reader.u8();
-        let tail: [u8; 6] = reader.array();
+        let callers = reader.u8();
+        let tail: [u8; 5] = reader.array();
         if !reader.complete() {
             return fail(Malformation::Length, bytes.len());
         }
@@ -379,8 +421,15 @@ impl<'a> Program<'a> {
         if u32::from(raw) >> lanes != 0 {
             return fail(Malformation::Index, 40);
         }
-        if flags & !flags::ALL != 0 || tail != [0; 6] {
+        if flags & !flags::ALL != 0 {
             return fail(Malformation::Reserved, 41);
+        }
+        // A caller lane closes all its scopes in order: its calls are verified one by one.
+        if u32::from(callers) >> lanes != 0 || callers & raw != 0 {
+            return fail(Malformation::Index, 42);
+        }
+        if tail != [0; 5] {
+            return fail(Malformation::Reserved, 43);
         }
         let mut tables = Tables {
             lanes,
@@ -390,6 +439,7 @@ impl<'a> Program<'a> {
             observed,
             locks,
             raw,
+            callers,
             flags,
             steps,
             bodies: [0; limits::APCS],
@@ -431,12 +481,16 @@ impl<'a> Program<'a> {
         }
         for index in 0..usize::from(tables.apcs) {
             let at = tables.apcs_at() + index * ENTRY_SIZE;
-            let [kind, lane, reserved_low, reserved_high, _body @ ..] = self.entry(at);
-            if kind > 1 {
+            let [kind, lane, reserved_low, reserved_high, body @ ..] = self.entry(at);
+            let Some(kind) = ApcKind::ALL.get(usize::from(kind)) else {
                 return fail(Malformation::Kind, at);
-            }
-            if lane >= tables.lanes {
+            };
+            // The driver's APCs run in its own threads, all others in threads of user mode.
+            if lane >= tables.lanes || self.caller(lane.into()) == kind.of_driver() {
                 return fail(Malformation::Index, at + 1);
+            }
+            if !kind.of_driver() && body != [0; 4] {
+                return fail(Malformation::Limit, at + BODY_STEPS_AT);
             }
             if (reserved_low, reserved_high) != (0, 0) {
                 return fail(Malformation::Reserved, at + 2);
@@ -494,10 +548,14 @@ impl<'a> Program<'a> {
         };
         let in_range = match step {
             Step::Queue { apc, .. } | Step::Ran { apc, .. } => apc < tables.apcs,
+            Step::Start { apc } => self.apc(apc.into()).is_some_and(|apc| {
+                apc.kind == ApcKind::Completion && place == Place::Lane(apc.lane)
+            }),
             Step::Set { event }
             | Step::Reset { event }
             | Step::Wait { event }
-            | Step::WaitFor { event, .. } => event < tables.events,
+            | Step::WaitFor { event, .. }
+            | Step::WaitAs { event, .. } => event < tables.events,
             Step::Store { variable, .. } | Step::Load { variable, .. } => {
                 variable < tables.variables
             }
@@ -509,11 +567,16 @@ impl<'a> Program<'a> {
         if !in_range {
             return fail(Malformation::Index, at + 2);
         }
+        if let Step::Suspend { lane, .. } | Step::Resume { lane, .. } = step
+            && !self.caller(lane.into())
+        {
+            return fail(Malformation::Index, at + 3);
+        }
         if let Some(lock) = step.lock() {
             self.check_lock(step, self.lock(lock.into()), at)?;
         }
         // Where a block ends is a matter of form, so that nobody has to look for it later.
-        if let Step::Try { length, .. } | Step::Repeat { length, .. } = step {
+        if let Some(length) = step.block() {
             let end = index
                 .checked_add(length as usize)
                 .and_then(|last| last.checked_add(1));
@@ -587,6 +650,16 @@ impl<'a> Program<'a> {
     /// Whether a lane is raw: its regions may be left in any order.
     pub fn raw(&self, lane: usize) -> bool {
         lane < self.lanes() && self.tables.raw >> lane & 1 != 0
+    }
+
+    /// Whether a lane is a caller: it runs in a thread of user mode.
+    pub fn caller(&self, lane: usize) -> bool {
+        lane < self.lanes() && self.tables.callers >> lane & 1 != 0
+    }
+
+    /// Whether any lane is a caller.
+    pub const fn has_callers(&self) -> bool {
+        self.tables.callers != 0
     }
 
     /// Number of locks.
@@ -675,14 +748,8 @@ impl<'a> Program<'a> {
             return None;
         }
         let [kind, lane, ..] = self.entry(self.tables.apcs_at() + index * ENTRY_SIZE);
-        Some(Apc {
-            kind: if kind == 0 {
-                ApcKind::Special
-            } else {
-                ApcKind::Normal
-            },
-            lane,
-        })
+        let kind = ApcKind::ALL.get(usize::from(kind)).copied()?;
+        Some(Apc { kind, lane })
     }
 
     /// Number of values in an outcome.

@@ -5,7 +5,7 @@
 //! | 0 | 1 | operation, [`Op`] |
 //! | 1 | 1 | destination register, or [`NO_REGISTER`] |
 //! | 2 | 1 | index of the variable, event, APC or lock, or 0 |
-//! | 3 | 1 | source register, [`Mode`], or lane, as the operation has it; or [`NO_REGISTER`] |
+//! | 3 | 1 | source register, [`Mode`], [`WaitMode`], or lane, as the operation has it; or [`NO_REGISTER`] |
 //! | 4 | 4 | steps in the block that the step begins, or 0 |
 //! | 8 | 8 | constant, signed; a time-out in milliseconds; a count |
 
@@ -51,6 +51,52 @@ impl Mode {
     }
 }
 
+/// How a caller lane waits in kernel mode: what may end its wait besides the object.
+///
+/// A wait that is neither alertable nor in user mode is [`Step::WaitFor`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum WaitMode {
+    /// `WaitMode` UserMode, `Alertable` FALSE: ends when the thread is terminated.
+    User = 1,
+    /// `WaitMode` KernelMode, `Alertable` TRUE.
+    KernelAlertable = 2,
+    /// `WaitMode` UserMode, `Alertable` TRUE: ends when a user APC is there.
+    UserAlertable = 3,
+}
+
+impl WaitMode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::User, Self::KernelAlertable, Self::UserAlertable];
+
+    /// Whether `WaitMode` is UserMode.
+    pub const fn user(self) -> bool {
+        !matches!(self, Self::KernelAlertable)
+    }
+
+    /// Whether `Alertable` is TRUE.
+    pub const fn alertable(self) -> bool {
+        !matches!(self, Self::User)
+    }
+
+    fn from_number(number: u8) -> Result<Self, BadStep> {
+        let known = Self::ALL.into_iter().find(|mode| *mode as u8 == number);
+        known.ok_or(BadStep::Mode)
+    }
+}
+
+/// What a wait or a sleep that has an answer writes into its register.
+pub mod answer {
+    /// The time-out passed.
+    pub const TIMED_OUT: i64 = 0;
+    /// The object was signaled.
+    pub const SIGNALED: i64 = 1;
+    /// A user APC ended it: `STATUS_USER_APC`, or `WAIT_IO_COMPLETION` in user mode.
+    pub const USER_APC: i64 = 2;
+    /// It was alerted: `STATUS_ALERTED`.
+    pub const ALERTED: i64 = 3;
+}
+
 /// One step of a lane. Indices point into the program's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
@@ -81,14 +127,17 @@ pub enum Step {
         /// Where the answer goes.
         to: Register,
     },
-    /// `KeInsertQueueApc`: 1 when it was inserted, 0 when the kernel refused.
+    /// Queues an APC; 1 when that was done, 0 when it was refused. A kernel APC: `KeInsertQueueApc`.
+    /// A user APC: `QueueUserAPC`, `QueueUserAPC2`. A completion: the held request is completed; 0
+    /// when none is held.
     Queue {
         /// Which APC.
         apc: u8,
         /// Where the answer goes, if anybody wants it.
         to: Option<Register>,
     },
-    /// How often an APC has run in this iteration. A normal APC has run once its normal routine has.
+    /// How often an APC has run in this iteration. A normal APC has run once its normal routine has, a
+    /// completion (once an iteration) when the event of its request has been signaled.
     Ran {
         /// Which APC.
         apc: u8,
@@ -123,21 +172,23 @@ pub enum Step {
     /// Waits until every lane has come to its barrier of the same number.
     Barrier,
     /// `ExAcquireFastMutex`, `KeAcquireGuardedMutex`, a wait for a KMUTEX with the run's wait
-    /// deadline, an acquire of a resource with `Wait` TRUE, or an acquire of a push lock.
+    /// deadline, an acquire of a resource with `Wait` TRUE, an acquire of a push lock, or (in user
+    /// mode) `EnterCriticalSection`.
     Acquire {
         /// Which lock.
         lock: u8,
         /// How.
         mode: Mode,
     },
-    /// `ExReleaseFastMutex`, `KeReleaseGuardedMutex`, `KeReleaseMutex`, `ExReleaseResourceLite`, or
-    /// the release of a push lock.
+    /// `ExReleaseFastMutex`, `KeReleaseGuardedMutex`, `KeReleaseMutex`, `ExReleaseResourceLite`, the
+    /// release of a push lock, or (in user mode) `LeaveCriticalSection`.
     Release {
         /// Which lock.
         lock: u8,
     },
     /// `ExTryToAcquireFastMutex`, `KeTryToAcquireGuardedMutex`, a wait for a KMUTEX with a time-out
-    /// of its own, or an acquire of a resource with `Wait` FALSE. The block that follows, up to its
+    /// of its own, an acquire of a resource with `Wait` FALSE, or (in user mode)
+    /// `TryEnterCriticalSection`. The block that follows, up to its
     /// [`Step::End`], runs only with the lock, and releases it.
     Try {
         /// Which lock.
@@ -158,7 +209,7 @@ pub enum Step {
         /// Steps in the block, its end not counted.
         length: u32,
     },
-    /// Ends the block of a [`Step::Try`] or [`Step::Repeat`].
+    /// Ends the block of a [`Step::Try`], [`Step::Repeat`] or [`Step::Call`].
     End,
     /// `ExEnterCriticalRegionAndAcquireResourceExclusive`,
     /// `ExEnterCriticalRegionAndAcquireResourceShared` or
@@ -228,6 +279,52 @@ pub enum Step {
         /// 1 when there was something to release, 0 when not (nothing was called then).
         to: Register,
     },
+    /// `KeWaitForMultipleObjects` on the event and on the run's cancellation, in a caller lane.
+    WaitAs {
+        /// Which event.
+        event: u8,
+        /// [`answer`]: how the wait ended.
+        to: Register,
+        /// The time-out in milliseconds.
+        milliseconds: u32,
+        /// What else may end it.
+        mode: WaitMode,
+    },
+    /// In a caller lane: executes the block that follows, up to its [`Step::End`], in kernel mode, as
+    /// one system call. Everything else in such a lane is executed in user mode.
+    Call {
+        /// Steps in the block, its end not counted.
+        length: u32,
+    },
+    /// In user mode: `SleepEx`.
+    Sleep {
+        /// How long, in milliseconds, 0 to [`limits::SLEEP_MS`].
+        milliseconds: u32,
+        /// Whether user APCs may run in it, and end it.
+        alertable: bool,
+        /// [`answer`]: how it ended.
+        to: Register,
+    },
+    /// In user mode: starts the overlapped request whose completion the APC is, which the driver
+    /// holds until somebody queues the APC.
+    Start {
+        /// Which completion; one of this lane.
+        apc: u8,
+    },
+    /// In user mode: `SuspendThread`.
+    Suspend {
+        /// The caller lane that is suspended.
+        lane: u8,
+        /// Where its previous suspend count goes, if anybody wants it.
+        to: Option<Register>,
+    },
+    /// In user mode: `ResumeThread`.
+    Resume {
+        /// The caller lane that is resumed.
+        lane: u8,
+        /// Where its previous suspend count goes, if anybody wants it.
+        to: Option<Register>,
+    },
     /// Stores a value in a variable (sequentially consistent).
     Store {
         /// Which variable.
@@ -287,11 +384,17 @@ pub enum Op {
     SharedWaiters = 31,
     HandOver = 32,
     ReleaseFor = 33,
+    WaitAs = 34,
+    Call = 35,
+    Sleep = 36,
+    Start = 37,
+    Suspend = 38,
+    Resume = 39,
 }
 
 impl Op {
     /// Every operation.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 39] = [
         Self::EnterCritical,
         Self::LeaveCritical,
         Self::EnterGuarded,
@@ -325,6 +428,12 @@ impl Op {
         Self::SharedWaiters,
         Self::HandOver,
         Self::ReleaseFor,
+        Self::WaitAs,
+        Self::Call,
+        Self::Sleep,
+        Self::Start,
+        Self::Suspend,
+        Self::Resume,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -343,7 +452,7 @@ pub enum BadStep {
     Unused,
     /// A time-out or a count is out of its range.
     Range,
-    /// The mode of an acquire is unknown.
+    /// The mode of an acquire or of a wait is unknown.
     Mode,
     /// A lane is at or above [`limits::LANES`].
     Lane,
@@ -393,6 +502,24 @@ impl Step {
             | Self::SharedWaiters { lock, .. }
             | Self::HandOver { lock }
             | Self::ReleaseFor { lock, .. } => Some(lock),
+            _ => None,
+        }
+    }
+
+    /// Steps in the block that the step begins, its end not counted; `None` when it begins none.
+    pub const fn block(self) -> Option<u32> {
+        match self {
+            Self::Try { length, .. } | Self::Repeat { length, .. } | Self::Call { length } => {
+                Some(length)
+            }
+            _ => None,
+        }
+    }
+
+    /// The APC that the step is about.
+    pub const fn apc(self) -> Option<u8> {
+        match self {
+            Self::Queue { apc, .. } | Self::Ran { apc, .. } | Self::Start { apc } => Some(apc),
             _ => None,
         }
     }
@@ -491,6 +618,27 @@ impl Step {
                 lane: lane(from)?,
                 to: required_to()?,
             },
+            Op::WaitAs => Self::WaitAs {
+                event: index,
+                to: required_to()?,
+                milliseconds: milliseconds()?,
+                mode: WaitMode::from_number(from)?,
+            },
+            Op::Call => Self::Call { length },
+            Op::Sleep => Self::Sleep {
+                milliseconds: ranged(constant, 0, limits::SLEEP_MS)?,
+                alertable: from == 1,
+                to: required_to()?,
+            },
+            Op::Start => Self::Start { apc: index },
+            Op::Suspend => Self::Suspend {
+                lane: lane(from)?,
+                to: optional(to)?,
+            },
+            Op::Resume => Self::Resume {
+                lane: lane(from)?,
+                to: optional(to)?,
+            },
         };
         // Each step has one encoding, so whatever differs from it stands in a field it does not use.
         if step.encode() == *bytes {
@@ -565,6 +713,30 @@ impl Step {
             Self::SharedWaiters { lock, to } => (Op::SharedWaiters, Some(to), lock, None, 0),
             Self::HandOver { lock } => (Op::HandOver, None, lock, None, 0),
             Self::ReleaseFor { lock, lane, to } => (Op::ReleaseFor, Some(to), lock, Some(lane), 0),
+            Self::WaitAs {
+                event,
+                to,
+                milliseconds,
+                mode,
+            } => {
+                let mode = Some(mode as u8);
+                (Op::WaitAs, Some(to), event, mode, milliseconds.into())
+            }
+            Self::Call { length: block } => {
+                length = block;
+                (Op::Call, None, 0, None, 0)
+            }
+            Self::Sleep {
+                milliseconds,
+                alertable,
+                to,
+            } => {
+                let alertable = Some(alertable.into());
+                (Op::Sleep, Some(to), 0, alertable, milliseconds.into())
+            }
+            Self::Start { apc } => (Op::Start, None, apc, None, 0),
+            Self::Suspend { lane, to } => (Op::Suspend, to, 0, Some(lane), 0),
+            Self::Resume { lane, to } => (Op::Resume, to, 0, Some(lane), 0),
         };
         let mut bytes = [0; STEP_SIZE];
         let mut writer = Writer::new(&mut bytes);
@@ -586,7 +758,7 @@ mod tests {
     proptest! {
         /// Bytes that decode encode to themselves: no two encodings mean the same step.
         #[test]
-        fn decoding_is_injective(mut bytes in any::<[u8; STEP_SIZE]>(), op in 0_u8..36, plain in any::<bool>(), from in 0_u8..6) {
+        fn decoding_is_injective(mut bytes in any::<[u8; STEP_SIZE]>(), op in 0_u8..42, plain in any::<bool>(), from in 0_u8..6) {
             bytes[0] = op;
             if plain {
                 bytes[1] %= 17;

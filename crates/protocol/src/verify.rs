@@ -4,6 +4,7 @@
 //! every APC's body, before anything runs. What it accepts leaves each thread with the counters, the
 //! IRQL and the locks it began with, also when the run is cancelled at any step.
 
+mod callers;
 mod locks;
 mod scopes;
 mod uses;
@@ -11,7 +12,7 @@ mod walk;
 
 #[cfg(doc)]
 use crate::limits;
-use crate::program::{LockKind, Place, Program};
+use crate::program::{ApcKind, LockKind, Place, Program};
 use crate::step::Step;
 use uses::Uses;
 use walk::Walk;
@@ -70,11 +71,24 @@ pub enum Reason {
     MayDeadlock = 121,
     /// The program acquires a push lock, and its routines were not found.
     NoPushLocks = 122,
+    /// A step of kernel mode outside of every `call` of a caller lane.
+    NeedsCall = 123,
+    /// A step of user mode inside a `call`.
+    UserModeOnly = 124,
+    /// A step that only a caller lane may have.
+    CallerOnly = 125,
+    /// A step after an alertable wait, in the same `call`, that could keep the thread from returning to
+    /// user mode.
+    AfterAlertableWait = 126,
+    /// A step that a `call` may not have: the run may end while the thread is suspended in it.
+    NotInACall = 127,
+    /// A lane starts the request of a completion for the second time.
+    StartedTwice = 128,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 29] = [
         Self::NothingToLeave,
         Self::NotInnermost,
         Self::LeftOpen,
@@ -98,6 +112,12 @@ impl Reason {
         Self::HandedOverTwice,
         Self::MayDeadlock,
         Self::NoPushLocks,
+        Self::NeedsCall,
+        Self::UserModeOnly,
+        Self::CallerOnly,
+        Self::AfterAlertableWait,
+        Self::NotInACall,
+        Self::StartedTwice,
     ];
 
     /// The word by which litmus files and reports name the reason.
@@ -126,6 +146,12 @@ impl Reason {
             Self::HandedOverTwice => "handed-over-twice",
             Self::MayDeadlock => "may-deadlock",
             Self::NoPushLocks => "no-push-locks",
+            Self::NeedsCall => "needs-call",
+            Self::UserModeOnly => "user-mode-only",
+            Self::CallerOnly => "caller-only",
+            Self::AfterAlertableWait => "after-alertable-wait",
+            Self::NotInACall => "not-in-a-call",
+            Self::StartedTwice => "started-twice",
         }
     }
 
@@ -175,6 +201,20 @@ impl Reason {
                 "the test may deadlock, and nothing ends a deadlock here; on a device run it polled"
             }
             Self::NoPushLocks => "this kernel does not offer the routines of push locks",
+            Self::NeedsCall => {
+                "a caller lane executes this step in kernel mode: it stands in a `call` block"
+            }
+            Self::UserModeOnly => {
+                "this step is one of user mode, and stands outside of every `call`"
+            }
+            Self::CallerOnly => "only a caller lane has this step",
+            Self::AfterAlertableWait => {
+                "after an alertable wait a call only leaves, releases and asks: a user APC may have to be delivered"
+            }
+            Self::NotInACall => {
+                "a call hands nothing over and queues no kernel APC: the run may end while its thread is suspended"
+            }
+            Self::StartedTwice => "a lane starts a request once in an iteration",
         }
     }
 
@@ -207,7 +247,7 @@ pub struct Refusal {
 pub struct Verified {
     /// The most regions that any lane has open at the same time.
     pub nesting: usize,
-    /// Whether any lane or body queues an APC.
+    /// Whether any lane or body queues an APC object of the driver's.
     pub queues_apcs: bool,
 }
 
@@ -220,6 +260,12 @@ fn pushes(program: &Program<'_>, step: Step) -> bool {
     matches!(step, Step::Acquire { lock, .. } if program.lock(lock.into()) == Some(LockKind::PushLock))
 }
 
+/// Whether a step queues an APC object of the driver's.
+fn queues_apc(program: &Program<'_>, step: Step) -> bool {
+    let kind = |apc: u8| program.apc(apc.into()).map(|apc| apc.kind);
+    matches!(step, Step::Queue { apc, .. } if kind(apc).is_some_and(ApcKind::of_driver))
+}
+
 /// Whether a step's wait has no end in a program that may deadlock. Polling ends every wait but that
 /// for a push lock, which cannot be tried.
 fn blocks_for_ever(program: &Program<'_>, step: Step) -> bool {
@@ -228,7 +274,8 @@ fn blocks_for_ever(program: &Program<'_>, step: Step) -> bool {
     };
     let kind = program.lock(lock.into());
     let polled = program.polled() && kind != Some(LockKind::PushLock);
-    program.may_deadlock() && !polled && kind.is_some_and(LockKind::untimed)
+    let ended = kind.is_some_and(|kind| kind.untimed() && !kind.user());
+    program.may_deadlock() && !polled && ended
 }
 
 /// What the machine offers on which a program would run.
@@ -275,7 +322,7 @@ pub fn verify(program: &Program<'_>, machine: Machine) -> Result<Verified, Refus
             if blocks_for_ever(program, step) && !machine.ends_deadlocks {
                 return Err(refuse(index, Reason::MayDeadlock));
             }
-            if matches!(step, Step::Queue { .. }) {
+            if queues_apc(program, step) {
                 if !machine.apc_routines {
                     return Err(refuse(index, Reason::NoApcRoutines));
                 }

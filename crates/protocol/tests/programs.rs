@@ -209,6 +209,7 @@ fn program() -> impl Strategy<Value = ProgramBuf> {
             ],
             lanes,
             raw,
+            callers: Vec::new(),
             flags: 0,
         }
     })

@@ -72,6 +72,9 @@ impl Walk<'_> {
 
     /// Whether the wait for a lock that the lane holds ends at once.
     fn wait_again(&self, lock: u8, kind: LockKind, mode: Mode) -> Result<(), Reason> {
+        if kind.user() {
+            return Ok(());
+        }
         if kind != LockKind::Resource {
             return Err(Reason::HeldAlready);
         }
@@ -85,7 +88,7 @@ impl Walk<'_> {
 
     /// Whether a wait for a lock that only its holder can end does end.
     fn wait_untimed(&self, lock: u8, kind: LockKind, mode: Mode) -> Result<(), Reason> {
-        if self.program.may_deadlock() {
+        if self.program.may_deadlock() && !kind.user() {
             return Ok(());
         }
         if self.held(lock.into()) {

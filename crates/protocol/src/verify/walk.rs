@@ -6,6 +6,7 @@
 //! open as it began with.
 
 use super::Reason;
+use super::callers::InCall;
 use super::scopes::{Counts, Order, Other, Others, Scope};
 use super::uses::Uses;
 use crate::limits;
@@ -27,6 +28,10 @@ pub(super) struct Walk<'p> {
     pub(super) counts: Counts,
     /// The resources that the lane has handed over, a bit each.
     pub(super) handed_over: u16,
+    /// In a caller lane: the call that it is in.
+    pub(super) in_call: Option<InCall>,
+    /// The completions whose requests it has started, a bit each.
+    pub(super) started: u16,
     barriers: u64,
     executed: u64,
     deepest: usize,
@@ -47,6 +52,8 @@ impl<'p> Walk<'p> {
             others: Others::new(),
             counts: Counts::NONE,
             handed_over: 0,
+            in_call: None,
+            started: 0,
             barriers: 0,
             executed: 0,
             deepest: 0,
@@ -144,6 +151,7 @@ impl<'p> Walk<'p> {
         // The innermost block, and the step that it said would end it: two blocks share no end.
         let block =
             self.close(|other| matches!(other, Other::Block { end, .. } if end == index))?;
+        self.end_call(index);
         match block {
             Other::Block { before, .. } if before != self.counts => Err(Reason::UnbalancedBlock),
             _ => Ok(()),
@@ -191,6 +199,7 @@ impl<'p> Walk<'p> {
         if self.executed > limits::EXECUTED_STEPS {
             return Err(Reason::TooLong);
         }
+        self.mode(step)?;
         self.take(index, step)?;
         // Whatever the step has left, what is held still wants a region.
         if self.counts.shares(self.program) && !self.apcs_disabled() {
@@ -209,6 +218,23 @@ impl<'p> Walk<'p> {
             Step::RaiseApc => self.open(Other::Raise),
             Step::Lower => self.close(|other| other == Other::Raise).map(drop),
             Step::Wait { .. } => self.wait(),
+            Step::WaitAs { mode, .. } => {
+                self.wait()?;
+                if mode.alertable() {
+                    self.alertable()?;
+                }
+                Ok(())
+            }
+            Step::Call { length } => {
+                let end = block_end(index, length);
+                self.begin_call(end);
+                self.open(Other::Block {
+                    end,
+                    before: self.counts,
+                    rounds: 1,
+                })
+            }
+            Step::Start { apc } => self.start(apc),
             Step::WaitFor { milliseconds, .. } if milliseconds != 0 => self.wait(),
             Step::Barrier => {
                 self.barriers = self.barriers.saturating_add(self.rounds());
