@@ -42,12 +42,10 @@ impl Walk<'_> {
         let user = self.of_user_mode(step);
         let caller = matches!(self.place, Place::Lane(lane) if self.program.caller(lane.into()));
         match self.in_call {
-            _ if !caller => {
-                if user || matches!(step, Step::WaitAs { .. }) {
-                    return Err(Reason::CallerOnly);
-                }
+            _ if !caller && (user || matches!(step, Step::WaitAs { .. })) => {
+                return Err(Reason::CallerOnly);
             }
-            _ if matches!(step, Step::Repeat { .. } | Step::End) => {}
+            _ if !caller || matches!(step, Step::Repeat { .. } | Step::End) => {}
             None if !user => return Err(Reason::NeedsCall),
             Some(_) if user => return Err(Reason::UserModeOnly),
             Some(call) if call.alerted && !ends_soon(step) => {
