@@ -496,9 +496,8 @@ fn executes(steps: &[Step]) -> Option<()> {
             Step::EnterCritical | Step::EnterGuarded if kernel && !alerted => regions += 1,
             Step::LeaveCritical | Step::LeaveGuarded if kernel => regions -= 1,
             Step::RaiseApc if kernel && !alerted && raised == 0 => raised += 1,
-            Step::Lower if kernel => raised -= 1,
             Step::Acquire { lock: FAST, .. } if kernel && !alerted => raised += 1,
-            Step::Release { lock: FAST } if kernel => raised -= 1,
+            Step::Lower | Step::Release { lock: FAST } if kernel => raised -= 1,
             Step::Barrier if kernel && !alerted && raised == 0 => {}
             Step::WaitAs { mode, .. } if kernel && !alerted && raised == 0 => {
                 alerted = mode.alertable();
@@ -506,8 +505,9 @@ fn executes(steps: &[Step]) -> Option<()> {
             Step::Queue {
                 apc: COMPLETION, ..
             } if kernel && !alerted => {}
-            Step::Irql { .. } | Step::Set { .. } if kernel => {}
-            Step::Ran {
+            Step::Irql { .. }
+            | Step::Set { .. }
+            | Step::Ran {
                 apc: COMPLETION, ..
             } if kernel => {}
             Step::Acquire { lock: SECTION, .. } if !kernel => sections += 1,
