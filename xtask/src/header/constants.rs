@@ -9,7 +9,7 @@ use apclab_protocol::message::{self, Ended};
 use apclab_protocol::program::{
     self, Apc, ApcKind, Event, EventKind, HEAD_SIZE, LockKind, Malformation, Observed,
 };
-use apclab_protocol::step::{self, Mode, Op};
+use apclab_protocol::step::{self, Mode, Op, WaitMode};
 use apclab_protocol::trace::{self, Kind};
 use apclab_protocol::verify::Reason;
 use apclab_protocol::{VERSION, ioctl, limits, status};
@@ -189,7 +189,7 @@ fn event_kinds() -> Vec<(String, i64)> {
 }
 
 fn apc_kinds() -> Vec<(String, i64)> {
-    [ApcKind::Special, ApcKind::Normal]
+    ApcKind::ALL
         .map(|kind| {
             let program = ProgramBuf {
                 apcs: vec![Apc { kind, lane: 0 }],
@@ -303,7 +303,7 @@ pub(super) fn groups() -> Result<Vec<Group>> {
             Style::Hexadecimal,
             &codes,
             None,
-            values!(ioctl: DEVICE_TYPE QUERY LOAD RUN HISTOGRAM TRACE CANCEL),
+            values!(ioctl: DEVICE_TYPE QUERY LOAD RUN HISTOGRAM TRACE CANCEL CALL HOLD),
         )?,
         group(
             "Limits",
@@ -313,7 +313,7 @@ pub(super) fn groups() -> Result<Vec<Group>> {
             None,
             values!(limits: LANES REGISTERS VARIABLES EVENTS APCS LOCKS SCOPES STEPS_PER_BODY ROUNDS
                 EXECUTED_STEPS OBSERVED STEPS_PER_LANE NESTING OUTCOMES TRACE_RECORDS_PER_LANE ITERATIONS DELAY_US
-                RUN_DEADLINE_MS WAIT_DEADLINE_MS SESSIONS),
+                RUN_DEADLINE_MS WAIT_DEADLINE_MS SLEEP_MS CALLER_WAIT_DEADLINE_MS SESSIONS),
         )?,
         group(
             "NTSTATUS values that requests complete with",
@@ -376,6 +376,23 @@ pub(super) fn groups() -> Result<Vec<Group>> {
             &steps,
             "Mode",
             Mode::ALL.map(|mode| (variant(&mode), mode as i64)).into(),
+        )?,
+        enumeration(
+            "How a caller lane waits: apclab_step.from of APCLAB_OP_WAIT_AS",
+            "apclab_wait_mode",
+            &steps,
+            "WaitMode",
+            WaitMode::ALL
+                .map(|mode| (variant(&mode), mode as i64))
+                .into(),
+        )?,
+        group(
+            "How a wait or a sleep of a caller lane ended",
+            "ANSWER_",
+            Style::Decimal,
+            &steps,
+            Some("answer"),
+            values!(step::answer: TIMED_OUT SIGNALED USER_APC ALERTED),
         )?,
         enumeration(
             "What an observed value is",

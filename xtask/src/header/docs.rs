@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// The types of constants that C can have as a macro.
-const NUMBERS: &[&str] = &["u8", "u16", "u32", "u64", "usize", "NtStatus"];
+const NUMBERS: &[&str] = &["u8", "u16", "u32", "u64", "i64", "usize", "NtStatus"];
 
 /// What one source file declares: each item by its name, `module::NAME` where it is in a module of the
 /// file, with its documentation in one line.

@@ -4,6 +4,8 @@
 //! message is encoded, in which every field has a value without a zero byte in front: what is not zero
 //! begins a field, what lies between two fields is reserved.
 
+mod calls;
+
 use anyhow::{Result, ensure};
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::message::{
@@ -183,6 +185,9 @@ pub(super) fn layouts() -> Result<Vec<Layout>> {
         load_reply()?,
         run_request()?,
         run_reply()?,
+        calls::call_request()?,
+        calls::call_reply()?,
+        calls::hold_request()?,
         page_request()?,
         histogram_reply()?,
         trace_reply()?,
@@ -534,6 +539,7 @@ fn program_head() -> Result<Layout> {
             .map(|&steps| vec![Step::Barrier; steps as usize])
             .collect(),
         raw: vec![true; limits::LANES],
+        callers: vec![true; limits::LANES],
         flags: 0x16,
         ..ProgramBuf::default()
     };
@@ -565,6 +571,11 @@ fn program_head() -> Result<Layout> {
                 "Bit i is set when lane i is raw.",
             ),
             u8("flags", 0x16, "APCLAB_PROGRAM_MAY_DEADLOCK, _POLLED."),
+            u8(
+                "callers",
+                u8::try_from((1_u32 << limits::LANES) - 1)?,
+                "Bit i is set when lane i runs in a thread of user mode.",
+            ),
         ],
     )
 }
@@ -684,7 +695,7 @@ fn step() -> Result<Layout> {
             u8(
                 "from",
                 4,
-                "Source register, enum apclab_mode, or lane; or APCLAB_NO_REGISTER.",
+                "Source register, enum apclab_mode, enum apclab_wait_mode, or lane; or APCLAB_NO_REGISTER.",
             ),
             u32(
                 "length",
