@@ -46,5 +46,5 @@ pub use names::Names;
 pub use outcome::Outcome;
 pub use parse::{MAX_BYTES, MAX_DEPTH, parse, parse_bytes};
 pub use place::Place;
-pub use test::{ESTIMATE, Expectation, Test};
-pub use words::{lock_word, mode_word};
+pub use test::{ESTIMATE, Expectation, MEASURE, SPECIAL_USER_APC, Test};
+pub use words::{apc_word, lock_word, mode_word};

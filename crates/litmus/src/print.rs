@@ -5,13 +5,13 @@ mod step;
 use std::fmt;
 
 use apclab_protocol::limits;
-use apclab_protocol::program::{ApcKind, EventKind, Observed};
+use apclab_protocol::program::{EventKind, Observed};
 use apclab_protocol::step::Step;
 
 use crate::condition::Formula;
 use crate::names::name_at;
 use crate::test::{Expectation, Test};
-use crate::words::lock_word;
+use crate::words::{apc_word, lock_word};
 use step::step_text;
 
 impl Test {
@@ -52,11 +52,15 @@ fn write_test(test: &Test, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     write_declarations(test, out)?;
     for (index, steps) in test.program.lanes.iter().enumerate() {
-        let raw = match test.program.raw.get(index) {
-            Some(true) => " raw",
-            _ => "",
+        let is = |lanes: &[bool]| lanes.get(index) == Some(&true);
+        let raw = if is(&test.program.raw) { " raw" } else { "" };
+        let caller = if is(&test.program.callers) {
+            " caller"
+        } else {
+            ""
         };
-        writeln!(out, "\nlane {}{raw}", name_at(&test.names.lanes, index))?;
+        let name = name_at(&test.names.lanes, index);
+        writeln!(out, "\nlane {name}{raw}{caller}")?;
         write_steps(steps, test, out)?;
     }
     write_locations(test, out)?;
@@ -87,7 +91,7 @@ fn write_steps(steps: &[Step], test: &Test, out: &mut fmt::Formatter<'_>) -> fmt
         }
         write!(out, "{:1$}", "", depth.min(MOST_INDENTED) * 2)?;
         writeln!(out, "{}", step_text(step, test))?;
-        if matches!(step, Step::Try { .. } | Step::Repeat { .. }) {
+        if step.block().is_some() {
             depth += 1;
         }
     }
@@ -106,10 +110,7 @@ fn write_declarations(test: &Test, out: &mut fmt::Formatter<'_>) -> fmt::Result 
         writeln!(out)?;
     }
     for (index, apc) in program.apcs.iter().enumerate() {
-        let kind = match apc.kind {
-            ApcKind::Special => "special",
-            ApcKind::Normal => "normal",
-        };
+        let kind = apc_word(apc.kind);
         let lane = name_at(&names.lanes, apc.lane.into());
         writeln!(out, "apc {} {kind} to {lane}", name_at(&names.apcs, index))?;
         if let Some(body) = program.bodies.get(index) {

@@ -14,6 +14,13 @@ use crate::place::{Place, Span};
 /// else decides when that is, as on a device, such a test is reported and never fails.
 pub const ESTIMATE: &str = "estimate";
 
+/// The tag of a test about what the sources leave open or contradict each other in. Model and host
+/// assert what their profile does; on a device such a test is reported and never fails.
+pub const MEASURE: &str = "measure";
+
+/// The tag of a test that queues special user APCs: it runs only where `QueueUserAPC2` is.
+pub const SPECIAL_USER_APC: &str = "special-user-apc";
+
 /// What is expected of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expectation {

@@ -1,10 +1,10 @@
 //! The words of the language, and the guess at a misspelt one.
 
-use apclab_protocol::program::LockKind;
+use apclab_protocol::program::{ApcKind, LockKind};
 use apclab_protocol::step::Mode;
 
 /// Words that begin a line outside a lane, or that end the lane before them.
-pub(crate) const SECTIONS: [&str; 17] = [
+pub(crate) const SECTIONS: [&str; 18] = [
     "test",
     "shows",
     "tags",
@@ -17,6 +17,7 @@ pub(crate) const SECTIONS: [&str; 17] = [
     "mutex",
     "resource",
     "push-lock",
+    "critical-section",
     "lane",
     "locations",
     "forall",
@@ -25,7 +26,7 @@ pub(crate) const SECTIONS: [&str; 17] = [
 ];
 
 /// Words that begin a step.
-pub(crate) const STEPS: [&str; 29] = [
+pub(crate) const STEPS: [&str; 34] = [
     "enter",
     "leave",
     "raise",
@@ -55,14 +56,22 @@ pub(crate) const STEPS: [&str; 29] = [
     "exclusive-waiters",
     "shared-waiters",
     "hand-over",
+    "call",
+    "sleep",
+    "start",
+    "suspend",
+    "resume",
 ];
 
 /// The other words with a meaning.
-pub(crate) const OTHERS: [&str; 20] = [
+pub(crate) const OTHERS: [&str; 25] = [
     "critical",
     "guarded",
     "special",
     "normal",
+    "user",
+    "special-user",
+    "completion",
     "to",
     "notification",
     "synchronization",
@@ -70,6 +79,8 @@ pub(crate) const OTHERS: [&str; 20] = [
     "at",
     "step",
     "raw",
+    "caller",
+    "alertable",
     "for",
     "of",
     "exclusive",
@@ -89,6 +100,18 @@ pub const fn lock_word(kind: LockKind) -> &'static str {
         LockKind::Mutex => "mutex",
         LockKind::Resource => "resource",
         LockKind::PushLock => "push-lock",
+        LockKind::CriticalSection => "critical-section",
+    }
+}
+
+/// The word for the kind of an APC.
+pub const fn apc_word(kind: ApcKind) -> &'static str {
+    match kind {
+        ApcKind::Special => "special",
+        ApcKind::Normal => "normal",
+        ApcKind::User => "user",
+        ApcKind::SpecialUser => "special-user",
+        ApcKind::Completion => "completion",
     }
 }
 
@@ -161,6 +184,8 @@ mod tests {
             ("enter-aquire", Some("enter-acquire")),
             ("reinitialise", Some("reinitialize")),
             ("handover", Some("hand-over")),
+            ("suspent", Some("suspend")),
+            ("slep", Some("sleep")),
             ("fetch", None),
             ("", None),
         ] {
@@ -200,6 +225,9 @@ mod tests {
     fn locks_and_modes_have_words_of_the_language() {
         for kind in LockKind::ALL {
             assert!(SECTIONS.contains(&lock_word(kind)), "{kind:?}");
+        }
+        for kind in ApcKind::ALL {
+            assert!(OTHERS.contains(&apc_word(kind)), "{kind:?}");
         }
         for mode in Mode::ALL {
             assert!(OTHERS.contains(&mode_word(mode)), "{mode:?}");

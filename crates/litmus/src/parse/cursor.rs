@@ -276,6 +276,15 @@ impl<'s> Parser<'s> {
         Err(self.error(word.span, message, format!("expected {expected}"), help))
     }
 
+    /// `->` and a register, for a result that nobody needs to want.
+    pub(super) fn result_if_wanted(&mut self) -> Result<Option<Register>, Reported> {
+        if self.peek().kind == TokenKind::Arrow {
+            self.result().map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
     /// `->` and a register.
     pub(super) fn result(&mut self) -> Result<Register, Reported> {
         self.expect(TokenKind::Arrow, "`->` and a register")?;

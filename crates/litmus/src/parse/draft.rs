@@ -2,7 +2,7 @@
 
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::limits;
-use apclab_protocol::program::{Observed, Place};
+use apclab_protocol::program::{ApcKind, Observed, Place};
 use apclab_protocol::step::{Register, Step};
 
 use super::cursor::Word;
@@ -41,11 +41,13 @@ impl StepsDraft {
     pub(super) fn push(&mut self, step: Step, span: Span) {
         let index = self.steps.len();
         match step {
-            Step::Try { .. } | Step::Repeat { .. } => self.blocks.push(index),
+            _ if step.block().is_some() => self.blocks.push(index),
             Step::End => {
                 let begin = self.blocks.pop();
                 if let Some((begin, step)) = begin.and_then(|b| Some((b, self.steps.get_mut(b)?)))
-                    && let Step::Try { length, .. } | Step::Repeat { length, .. } = step
+                    && let Step::Try { length, .. }
+                    | Step::Repeat { length, .. }
+                    | Step::Call { length } = step
                 {
                     *length = u32::try_from(index - begin - 1).unwrap_or(u32::MAX);
                 }
@@ -73,6 +75,14 @@ impl StepsDraft {
     }
 }
 
+/// What stands behind the name of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LaneSort {
+    Plain,
+    Raw,
+    Caller,
+}
+
 /// A step of an APC's body that was passed over: its first word has been read, and what follows begins
 /// at that token. It may name what is declared further below.
 #[derive(Clone, Copy, Debug)]
@@ -83,12 +93,14 @@ pub(super) struct Deferred<'s> {
     pub(super) at: usize,
 }
 
-/// A step that releases what a lane has handed over, which may come later in the text.
+/// A step that names a lane, which may come later in the text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ReleaseFor<'s> {
+pub(super) struct NamesLane<'s> {
     place: Place,
     step: usize,
     pub(super) lane: Word<'s>,
+    /// Whether it has to be a caller lane.
+    pub(super) caller: bool,
 }
 
 /// What was read so far. It makes a [`Test`] once the whole file was read without an error.
@@ -102,8 +114,8 @@ pub(super) struct Draft<'s> {
     pub(super) names: Names,
     /// The lanes that the APCs are queued to, which come later in the text.
     pub(super) targets: Vec<Word<'s>>,
-    /// The lanes for which resources are released, likewise.
-    pub(super) releases: Vec<ReleaseFor<'s>>,
+    /// The steps that name a lane.
+    pub(super) named_lanes: Vec<NamesLane<'s>>,
     pub(super) lanes: Vec<StepsDraft>,
     pub(super) bodies: Vec<StepsDraft>,
     /// Whose steps the next ones are.
@@ -117,10 +129,11 @@ pub(super) struct Draft<'s> {
 
 impl<'s> Draft<'s> {
     /// Begins a lane; `end` is just behind its head. The steps that follow are its own.
-    pub(super) fn begin_lane(&mut self, name: &str, end: Span, raw: bool) {
+    pub(super) fn begin_lane(&mut self, name: &str, end: Span, sort: LaneSort) {
         self.current = u8::try_from(self.lanes.len()).ok().map(Place::Lane);
         self.names.lanes.push(name.to_owned());
-        self.program.raw.push(raw);
+        self.program.raw.push(sort == LaneSort::Raw);
+        self.program.callers.push(sort == LaneSort::Caller);
         self.lanes.push(StepsDraft::new(end));
     }
 
@@ -146,24 +159,61 @@ impl<'s> Draft<'s> {
             .map(|(place, draft)| (place, draft.steps.as_slice()))
     }
 
-    /// Notes that the step which is read next releases what a lane has handed over.
-    pub(super) fn release_for(&mut self, lane: Word<'s>) {
+    /// Notes that the step which is read next names a lane.
+    pub(super) fn name_lane(&mut self, lane: Word<'s>, caller: bool) {
         let step = self.current_steps().map(|steps| steps.len());
         if let (Some(place), Some(step)) = (self.current, step) {
-            self.releases.push(ReleaseFor { place, step, lane });
+            self.named_lanes.push(NamesLane {
+                place,
+                step,
+                lane,
+                caller,
+            });
         }
     }
 
     /// Sets the lane of such a step. One that could not be read whole is not there.
-    pub(super) fn aim(&mut self, release: ReleaseFor<'s>, index: u8) {
-        let steps = match release.place {
+    pub(super) fn aim(&mut self, named: NamesLane<'s>, index: u8) {
+        let steps = match named.place {
             Place::Lane(lane) => self.lanes.get_mut(usize::from(lane)),
             Place::Body(apc) => self.bodies.get_mut(usize::from(apc)),
         };
-        let step = steps.and_then(|steps| steps.steps.get_mut(release.step));
-        if let Some(Step::ReleaseFor { lane, .. }) = step {
+        let step = steps.and_then(|steps| steps.steps.get_mut(named.step));
+        if let Some(
+            Step::ReleaseFor { lane, .. } | Step::Suspend { lane, .. } | Step::Resume { lane, .. },
+        ) = step
+        {
             *lane = index;
         }
+    }
+
+    /// Whether a lane is a caller.
+    pub(super) fn is_caller(&self, lane: u8) -> bool {
+        self.program.callers.get(usize::from(lane)) == Some(&true)
+    }
+
+    /// Whether the steps that are being read are a caller lane's.
+    pub(super) fn in_caller(&self) -> bool {
+        matches!(self.current, Some(Place::Lane(lane)) if self.is_caller(lane))
+    }
+
+    /// The kind of an APC.
+    pub(super) fn apc_kind(&self, apc: u8) -> Option<ApcKind> {
+        let apc = self.program.apcs.get(usize::from(apc));
+        apc.map(|apc| apc.kind)
+    }
+
+    /// Every `start`, with the place where it is executed and its span.
+    pub(super) fn starts(&self) -> impl Iterator<Item = (u8, Place, Span)> {
+        let lanes = (0_u8..).map(Place::Lane).zip(&self.lanes);
+        let bodies = (0_u8..).map(Place::Body).zip(&self.bodies);
+        lanes.chain(bodies).flat_map(|(place, draft)| {
+            let steps = draft.steps.iter().zip(&draft.spans);
+            steps.filter_map(move |(step, span)| match step {
+                Step::Start { apc } => Some((*apc, place, *span)),
+                _ => None,
+            })
+        })
     }
 
     /// The lane or body that steps are being read for.
@@ -212,8 +262,10 @@ impl<'s> Draft<'s> {
         while self.program.bodies.last().is_some_and(Vec::is_empty) {
             self.program.bodies.pop();
         }
-        while self.program.raw.last() == Some(&false) {
-            self.program.raw.pop();
+        for lanes in [&mut self.program.raw, &mut self.program.callers] {
+            while lanes.last() == Some(&false) {
+                lanes.pop();
+            }
         }
         Test {
             file: file.to_owned(),

@@ -9,7 +9,16 @@ use super::symbols::Kind;
 use crate::place::Span;
 use crate::report::Reported;
 use crate::token::TokenKind;
-use crate::words::{lock_word, mode_named, mode_word};
+use crate::words::{self, lock_word, mode_named, mode_word};
+
+/// What is entered and left.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Entered {
+    Critical,
+    Guarded,
+    /// A critical section.
+    Section(u8),
+}
 
 /// The modes of the combined routines, which enter a critical region and acquire.
 const COMBINED: [Mode; 3] = [Mode::Exclusive, Mode::Shared, Mode::SharedWaitForExclusive];
@@ -29,6 +38,7 @@ const fn with_article(kind: LockKind) -> &'static str {
         LockKind::Mutex => "a mutex",
         LockKind::Resource => "a resource",
         LockKind::PushLock => "a push lock",
+        LockKind::CriticalSection => "a critical section",
     }
 }
 
@@ -86,9 +96,43 @@ impl<'s> Parser<'s> {
         Ok(Mode::Exclusive)
     }
 
+    /// A critical section is not acquired and released, but entered and left.
+    fn check_no_section(&mut self, lock: Lock<'s>, word: &str) {
+        if lock.kind == LockKind::CriticalSection {
+            let name = lock.word.text;
+            let message = format!("`{name}` is a critical section");
+            let help = format!("write `{word} {name}`");
+            self.error(lock.word.span, message, "expected another lock", Some(help));
+        }
+    }
+
+    /// What `enter` or `leave` is about: a kind of region, or a critical section.
+    pub(super) fn entered(&mut self) -> Result<Entered, Reported> {
+        let regions = ["critical", "guarded"];
+        let word = self.here();
+        let is_word = self.peek().kind == TokenKind::Word;
+        let region = words::nearest(word.text, regions);
+        // In a caller lane, what is no misspelt region is likelier the name of a critical section.
+        let section = self.is_known(word.text) || region.is_none() && self.draft.in_caller();
+        if is_word && section {
+            let lock = self.lock_named(LockKind::CriticalSection)?;
+            if lock.kind == LockKind::CriticalSection {
+                return Ok(Entered::Section(lock.index));
+            }
+            let message = format!("`{}` is {}", word.text, with_article(lock.kind));
+            let label = "expected a region, or a critical section";
+            return Err(self.error(word.span, message, label, None));
+        }
+        Ok(match self.keyword(&regions)? {
+            "critical" => Entered::Critical,
+            _ => Entered::Guarded,
+        })
+    }
+
     /// `acquire LOCK [MODE]`, whose first word has been read.
     pub(super) fn acquire(&mut self) -> Result<Step, Reported> {
         let lock = self.lock_named(LockKind::FastMutex)?;
+        self.check_no_section(lock, "enter");
         Ok(Step::Acquire {
             lock: lock.index,
             mode: self.mode_for(lock)?,
@@ -100,6 +144,7 @@ impl<'s> Parser<'s> {
         let of = |parser: &Self| parser.here().text == "of";
         let lock = self.lock_named(LockKind::FastMutex)?;
         if !of(self) {
+            self.check_no_section(lock, "leave");
             return Ok(Step::Release { lock: lock.index });
         }
         let keyword = self.bump().span;
@@ -109,8 +154,8 @@ impl<'s> Parser<'s> {
             self.error(lock.word.span.to(keyword), message, label, None);
         }
         let lane = self.word("the name of a lane")?;
-        // The lane may come later in the text: `aim_releases` sets the right one.
-        self.draft.release_for(lane);
+        // The lane may come later in the text: `aim_steps` sets the right one.
+        self.draft.name_lane(lane, false);
         Ok(Step::ReleaseFor {
             lock: lock.index,
             lane: 0,

@@ -13,6 +13,7 @@ mod header;
 mod locks;
 mod steps;
 mod symbols;
+mod user;
 
 use apclab_protocol::program::{LockKind, Place};
 
@@ -292,7 +293,8 @@ impl<'s> Parser<'s> {
         self.bodies();
         self.check_blocks();
         self.aim_apcs();
-        self.aim_releases();
+        self.aim_steps();
+        self.check_starts();
         self.observe_locations();
         if !self.report.is_empty() {
             return;

@@ -2,10 +2,11 @@
 
 use apclab_protocol::limits;
 use apclab_protocol::program::Place;
-use apclab_protocol::step::Step;
+use apclab_protocol::step::{Mode, Step};
 
 use super::cursor::{Word, shortened};
-use super::draft::{Deferred, StepsDraft};
+use super::draft::{Deferred, LaneSort, StepsDraft};
+use super::locks::Entered;
 use super::symbols::Kind;
 use super::{Parser, Part};
 use crate::report::Reported;
@@ -37,7 +38,7 @@ impl<'s> Parser<'s> {
                 self.error(word.span, message, label, None);
                 // The steps that follow are no further mistakes.
                 self.part = Part::Lanes;
-                self.draft.begin_lane("", word.span, false);
+                self.draft.begin_lane("", word.span, LaneSort::Plain);
                 self.add_step(keyword, word)
             }
         }
@@ -46,9 +47,17 @@ impl<'s> Parser<'s> {
     /// Reads the steps of the bodies, once everything that they may name has been declared.
     pub(super) fn bodies(&mut self) {
         let (at, current) = (self.at, self.draft.current);
+        let mut bodiless = None;
         for deferred in std::mem::take(&mut self.draft.deferred) {
             if self.report.is_full() {
                 break;
+            }
+            if !self.has_body(deferred.apc) {
+                // Its first step stands for all.
+                if bodiless.replace(deferred.apc) != Some(deferred.apc) {
+                    self.no_body(deferred.apc, deferred.word);
+                }
+                continue;
             }
             self.at = deferred.at;
             self.draft.current = Some(Place::Body(deferred.apc));
@@ -96,13 +105,18 @@ impl<'s> Parser<'s> {
 
     fn step_of(&mut self, keyword: &str) -> Result<Step, Reported> {
         Ok(match keyword {
-            "enter" => match self.keyword(&["critical", "guarded"])? {
-                "critical" => Step::EnterCritical,
-                _ => Step::EnterGuarded,
+            "enter" => match self.entered()? {
+                Entered::Critical => Step::EnterCritical,
+                Entered::Guarded => Step::EnterGuarded,
+                Entered::Section(lock) => Step::Acquire {
+                    lock,
+                    mode: Mode::Exclusive,
+                },
             },
-            "leave" => match self.keyword(&["critical", "guarded"])? {
-                "critical" => Step::LeaveCritical,
-                _ => Step::LeaveGuarded,
+            "leave" => match self.entered()? {
+                Entered::Critical => Step::LeaveCritical,
+                Entered::Guarded => Step::LeaveGuarded,
+                Entered::Section(lock) => Step::Release { lock },
             },
             "raise" => {
                 self.keyword(&["apc"])?;
@@ -113,12 +127,10 @@ impl<'s> Parser<'s> {
             "apcs-disabled" => Step::ApcsDisabled { to: self.result()? },
             "all-apcs-disabled" => Step::AllApcsDisabled { to: self.result()? },
             "irql" => Step::Irql { to: self.result()? },
-            "queue" => {
-                let apc = self.named(Kind::Apc)?;
-                let asked = self.peek().kind == TokenKind::Arrow;
-                let to = if asked { Some(self.result()?) } else { None };
-                Step::Queue { apc, to }
-            }
+            "queue" => Step::Queue {
+                apc: self.named(Kind::Apc)?,
+                to: self.result_if_wanted()?,
+            },
             "ran" => Step::Ran {
                 apc: self.named(Kind::Apc)?,
                 to: self.result()?,
@@ -129,18 +141,11 @@ impl<'s> Parser<'s> {
             "reset" => Step::Reset {
                 event: self.named(Kind::Event)?,
             },
-            "wait" => {
-                let event = self.named(Kind::Event)?;
-                if self.take_keyword("for") {
-                    Step::WaitFor {
-                        event,
-                        milliseconds: self.milliseconds()?,
-                        to: self.result()?,
-                    }
-                } else {
-                    Step::Wait { event }
-                }
-            }
+            "wait" => self.wait()?,
+            "call" => Step::Call { length: 0 },
+            "sleep" => self.sleep()?,
+            "start" => self.start()?,
+            "suspend" | "resume" => self.suspension(keyword)?,
             "acquire" => self.acquire()?,
             "release" => self.release()?,
             "enter-acquire" => self.enter_acquire()?,
@@ -170,8 +175,12 @@ impl<'s> Parser<'s> {
 
     /// A time-out: a decimal number with `ms` behind it.
     pub(super) fn milliseconds(&mut self) -> Result<u32, Reported> {
-        let most = limits::WAIT_DEADLINE_MS;
-        let expected = format!("a time-out, 0ms to {most}ms");
+        self.time("time-out", limits::WAIT_DEADLINE_MS)
+    }
+
+    /// A time, as the number of milliseconds; `what` says for what.
+    pub(super) fn time(&mut self, what: &str, most: u32) -> Result<u32, Reported> {
+        let expected = format!("a {what}, 0ms to {most}ms");
         if self.peek().kind != TokenKind::Number {
             return Err(self.unexpected(&expected));
         }
@@ -185,10 +194,10 @@ impl<'s> Parser<'s> {
         let text = shortened(word.text);
         let decimal = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
         let (message, help) = match digits {
-            Some(digits) if decimal(digits) => ("this time-out is too long".to_owned(), None),
+            Some(digits) if decimal(digits) => (format!("this {what} is too long"), None),
             _ => {
                 let help = decimal(word.text).then(|| format!("in milliseconds it is `{text}ms`"));
-                (format!("`{text}` is no time-out"), help)
+                (format!("`{text}` is no {what}"), help)
             }
         };
         Err(self.error(word.span, message, format!("expected {expected}"), help))

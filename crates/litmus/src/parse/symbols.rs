@@ -116,6 +116,11 @@ impl<'s> Parser<'s> {
         self.symbols.known.insert(word.text, symbol);
     }
 
+    /// Whether a name was declared.
+    pub(super) fn is_known(&self, text: &str) -> bool {
+        self.symbols.known.contains_key(text)
+    }
+
     /// What a name stands for, if it was declared, or one that it is a misspelling of.
     pub(super) fn kind_of(&self, text: &str) -> Option<Kind> {
         let mut known: Vec<(&str, &Symbol)> = self

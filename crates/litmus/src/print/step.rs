@@ -1,7 +1,7 @@
 //! One step as text.
 
 use apclab_protocol::program::LockKind;
-use apclab_protocol::step::{Mode, Register, Step};
+use apclab_protocol::step::{Mode, Register, Step, WaitMode};
 
 use crate::names::name_at;
 use crate::test::Test;
@@ -15,6 +15,10 @@ fn time(milliseconds: u32) -> String {
     }
 }
 
+fn is_section(test: &Test, lock: u8) -> bool {
+    test.program.locks.get(usize::from(lock)) == Some(&LockKind::CriticalSection)
+}
+
 /// How a lock is acquired, where the text says that: a lock that cannot be shared has one mode only.
 fn mode_of(test: &Test, lock: u8, mode: Mode) -> String {
     let kind = test.program.locks.get(usize::from(lock)).copied();
@@ -23,6 +27,20 @@ fn mode_of(test: &Test, lock: u8, mode: Mode) -> String {
     } else {
         String::new()
     }
+}
+
+/// The words of a wait that more than the object may end.
+const fn wait_words(mode: WaitMode) -> &'static str {
+    match mode {
+        WaitMode::User => "user",
+        WaitMode::KernelAlertable => "alertable",
+        WaitMode::UserAlertable => "user alertable",
+    }
+}
+
+/// A register for a result that nobody needs to want.
+fn wanted(to: Option<Register>) -> String {
+    to.map_or(String::new(), |to| format!(" -> r{to}"))
 }
 
 fn operand(from: Option<Register>, constant: i64) -> String {
@@ -58,11 +76,7 @@ pub(super) fn step_text(step: Step, test: &Test) -> String {
         Step::ApcsDisabled { to } => format!("apcs-disabled -> r{to}"),
         Step::AllApcsDisabled { to } => format!("all-apcs-disabled -> r{to}"),
         Step::Irql { to } => format!("irql -> r{to}"),
-        Step::Queue { apc: a, to: None } => format!("queue {}", apc(a)),
-        Step::Queue {
-            apc: a,
-            to: Some(r),
-        } => format!("queue {} -> r{r}", apc(a)),
+        Step::Queue { apc: a, to } => format!("queue {}{}", apc(a), wanted(to)),
         Step::Ran { apc: a, to } => format!("ran {} -> r{to}", apc(a)),
         Step::Set { event: e } => format!("set {}", event(e)),
         Step::Reset { event: e } => format!("reset {}", event(e)),
@@ -74,6 +88,29 @@ pub(super) fn step_text(step: Step, test: &Test) -> String {
         } => {
             format!("wait {} for {milliseconds}ms -> r{to}", event(e))
         }
+        Step::WaitAs {
+            event: e,
+            to,
+            milliseconds,
+            mode,
+        } => {
+            let mode = wait_words(mode);
+            format!("wait {} {mode} for {milliseconds}ms -> r{to}", event(e))
+        }
+        Step::Call { length: _ } => "call".to_owned(),
+        Step::Sleep {
+            milliseconds,
+            alertable,
+            to,
+        } => {
+            let alertable = if alertable { " alertable" } else { "" };
+            format!("sleep {milliseconds}ms{alertable} -> r{to}")
+        }
+        Step::Start { apc: a } => format!("start {}", apc(a)),
+        Step::Suspend { lane: of, to } => format!("suspend {}{}", lane(of), wanted(to)),
+        Step::Resume { lane: of, to } => format!("resume {}{}", lane(of), wanted(to)),
+        Step::Acquire { lock, .. } if is_section(test, lock) => format!("enter {l}"),
+        Step::Release { lock } if is_section(test, lock) => format!("leave {l}"),
         Step::Acquire { lock, mode } => format!("acquire {l}{}", mode_of(test, lock, mode)),
         Step::Release { .. } => format!("release {l}"),
         Step::Try {

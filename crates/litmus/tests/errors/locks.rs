@@ -113,7 +113,9 @@ fn some_steps_are_for_resources_alone() {
 
 #[test]
 fn words_of_the_language_name_no_lock() {
-    for word in ["shared", "deadlock", "of", "resource", "convert", "may"] {
+    for word in [
+        "shared", "deadlock", "of", "resource", "convert", "may", "call", "sleep", "user", "caller",
+    ] {
         let found = errors(&format!("test t\nresource {word}\nlane A\nforall (true)"));
         assert_eq!(found, [format!("2:10 `{word}` cannot be a name")]);
     }

@@ -1,5 +1,6 @@
 //! What the errors look like, and where they point.
 
+mod callers;
 mod limits;
 mod locks;
 mod steps;

@@ -64,6 +64,21 @@ fn piece() -> impl Strategy<Value = String> {
             "test",
             "lane",
             "raw",
+            "caller",
+            "lane C caller",
+            "critical-section c",
+            "apc u user to C",
+            "apc i completion to C",
+            "call",
+            "sleep 5ms alertable -> r1",
+            "start i",
+            "suspend C",
+            "resume C -> r1",
+            "enter c",
+            "leave c",
+            "user",
+            "alertable",
+            "wait e user alertable for 10ms -> r1",
             "tags",
             "mutex k",
             "resource r",
@@ -178,9 +193,10 @@ proptest! {
         let text = test.to_text();
         let test = parse("file", &text).unwrap();
         let lines: Vec<&str> = text.lines().collect();
-        let heads = ["lane A", "lane second-lane", "apc n ", "apc apc-2 "];
-        let places = [Place::Lane(0), Place::Lane(1), Place::Body(0), Place::Body(1)];
-        for (place, head) in places.into_iter().zip(heads) {
+        let heads = ["lane A", "lane second-lane", "lane C caller", "apc n ", "apc apc-2 "];
+        let lanes = [Place::Lane(0), Place::Lane(1), Place::Lane(2)];
+        let places = lanes.into_iter().chain([Place::Body(0), Place::Body(1)]);
+        for (place, head) in places.zip(heads) {
             let above = lines.iter().position(|line| line.starts_with(head)).unwrap() + 1;
             let steps = test.steps(place).len();
             for step in 0..steps {

@@ -3,7 +3,7 @@
 use apclab_litmus::{Condition, Expectation, Formula, Names, Quantifier, Test};
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, LockKind, Observed, Place, flags};
-use apclab_protocol::step::{Mode, Step};
+use apclab_protocol::step::{Mode, Step, WaitMode};
 use apclab_protocol::verify::Reason;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -46,19 +46,54 @@ fn step() -> impl Strategy<Value = Step> {
         (0..LOCKS.len()).prop_flat_map(acquire),
         (0..locks()).prop_map(|lock| Step::Release { lock }),
         on_resource(),
+        of_callers(),
         Just(Step::End),
     ]
 }
 
+/// The caller lane of [`test`].
+const CALLER: u8 = 2;
+
+/// A step that only caller lanes may have; who else has it is refused.
+fn of_callers() -> impl Strategy<Value = Step> {
+    let to = || proptest::option::of(0_u8..16);
+    let modes = WaitMode::ALL.to_vec();
+    prop_oneof![
+        (2_u8..5, to()).prop_map(|(apc, to)| Step::Queue { apc, to }),
+        (2_u8..5, 0_u8..16).prop_map(|(apc, to)| Step::Ran { apc, to }),
+        (0_u32..=1000, any::<bool>(), 0_u8..16).prop_map(|(milliseconds, alertable, to)| {
+            Step::Sleep {
+                milliseconds,
+                alertable,
+                to,
+            }
+        }),
+        to().prop_map(|to| Step::Suspend { lane: CALLER, to }),
+        to().prop_map(|to| Step::Resume { lane: CALLER, to }),
+        (0_u8..2, 0_u8..16, 0_u32..=10_000, select(modes)).prop_map(
+            |(event, to, milliseconds, mode)| Step::WaitAs {
+                event,
+                to,
+                milliseconds,
+                mode
+            }
+        ),
+    ]
+}
+
 /// The locks of [`test`].
-const LOCKS: [LockKind; 6] = [
+const LOCKS: [LockKind; 7] = [
     LockKind::FastMutex,
     LockKind::GuardedMutex,
     LockKind::Mutex,
     LockKind::Resource,
     LockKind::PushLock,
     LockKind::Resource,
+    LockKind::CriticalSection,
 ];
+
+/// As many of them as a body's prologue has room for.
+const KERNEL_LOCKS: u8 = 6;
 
 fn locks() -> u8 {
     u8::try_from(LOCKS.len()).unwrap()
@@ -108,7 +143,7 @@ fn block() -> impl Strategy<Value = Step> {
         length: 0,
     };
     // A push lock cannot be tried.
-    let tried = select(vec![0, 1, 3, 5]).prop_flat_map(lock_and_mode);
+    let tried = select(vec![0, 1, 3, 5, 6]).prop_flat_map(lock_and_mode);
     prop_oneof![
         (tried, 0_u8..16).prop_map(move |(lock, to)| attempt(lock, to, 0)),
         (0_u8..16, 0_u32..=10_000).prop_map(move |(to, time)| attempt(
@@ -117,6 +152,7 @@ fn block() -> impl Strategy<Value = Step> {
             time
         )),
         (1_u32..=10_000).prop_map(|count| Step::Repeat { count, length: 0 }),
+        Just(Step::Call { length: 0 }),
     ]
 }
 
@@ -131,11 +167,12 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
                 steps.push(Step::End);
             }
             match steps[index] {
-                Step::Try { .. } | Step::Repeat { .. } => open.push(index),
+                step if step.block().is_some() => open.push(index),
                 Step::End => {
                     if let Some(begin) = open.pop()
-                        && let Step::Try { length, .. } | Step::Repeat { length, .. } =
-                            &mut steps[begin]
+                        && let Step::Try { length, .. }
+                        | Step::Repeat { length, .. }
+                        | Step::Call { length } = &mut steps[begin]
                     {
                         *length = u32::try_from(index - begin - 1).unwrap();
                     }
@@ -148,7 +185,7 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
-/// Steps that use everything that is declared and write `r0`.
+/// Steps that use everything that is declared for lanes of the driver's own, and write `r0`.
 fn prologue() -> Vec<Step> {
     let each = |index| {
         [
@@ -164,12 +201,23 @@ fn prologue() -> Vec<Step> {
         ]
     };
     let mode = Mode::Exclusive;
-    let locks = (0..locks()).map(|lock| Step::Acquire { lock, mode });
+    let locks = (0..KERNEL_LOCKS).map(|lock| Step::Acquire { lock, mode });
     [each(0), each(1)]
         .concat()
         .into_iter()
         .chain(locks)
         .collect()
+}
+
+/// Steps that use everything else.
+fn caller_prologue() -> Vec<Step> {
+    let queue = |apc| Step::Queue { apc, to: None };
+    let enter = Step::Acquire {
+        lock: KERNEL_LOCKS,
+        mode: Mode::Exclusive,
+    };
+    let load = Step::Load { variable: 0, to: 0 };
+    vec![queue(2), queue(3), Step::Start { apc: 4 }, enter, load]
 }
 
 /// A body that may be empty. One that is not writes `r0`.
@@ -277,7 +325,7 @@ fn words() -> impl Strategy<Value = Vec<String>> {
 
 pub(crate) fn test() -> impl Strategy<Value = Test> {
     (
-        [steps(40), steps(40)],
+        [steps(40), steps(40), steps(40)],
         [steps(16), steps(7)],
         [constant(), constant()],
         any::<[bool; 9]>(),
@@ -288,7 +336,7 @@ pub(crate) fn test() -> impl Strategy<Value = Test> {
     )
         .prop_map(
             |(
-                [a, b],
+                [a, b, c],
                 [first_body, second_body],
                 variables,
                 bits,
@@ -322,12 +370,24 @@ pub(crate) fn test() -> impl Strategy<Value = Test> {
                     },
                     lane: lane.into(),
                 };
+                let of_caller = |kind| Apc { kind, lane: CALLER };
                 let program = ProgramBuf {
                     variables: variables.to_vec(),
                     events: vec![event(bits[0], bits[1]), event(bits[2], bits[3])],
-                    apcs: vec![apc(bits[4], bits[5]), apc(bits[5], bits[0])],
+                    apcs: vec![
+                        apc(bits[4], bits[5]),
+                        apc(bits[5], bits[0]),
+                        of_caller(ApcKind::User),
+                        of_caller(ApcKind::SpecialUser),
+                        of_caller(ApcKind::Completion),
+                    ],
                     observed,
-                    lanes: vec![[prologue(), a].concat(), [prologue(), b].concat()],
+                    lanes: vec![
+                        [prologue(), a].concat(),
+                        [prologue(), b].concat(),
+                        [caller_prologue(), c].concat(),
+                    ],
+                    callers: vec![false, false, true],
                     bodies: vec![first(first_body), [prologue(), second_body].concat()],
                     locks: LOCKS.to_vec(),
                     raw: match (bits[6], bits[7]) {
@@ -339,11 +399,11 @@ pub(crate) fn test() -> impl Strategy<Value = Test> {
                 };
                 let words = |words: &[&str]| words.iter().map(|&w| w.to_owned()).collect();
                 let names = Names {
-                    lanes: words(&["A", "second-lane"]),
+                    lanes: words(&["A", "second-lane", "C"]),
                     variables: words(&["x", "y_2"]),
                     events: words(&["go", "E"]),
-                    apcs: words(&["n", "apc-2"]),
-                    locks: words(&["f", "g", "k", "r-e_s", "p", "q"]),
+                    apcs: words(&["n", "apc-2", "u", "v-1", "i"]),
+                    locks: words(&["f", "g", "k", "r-e_s", "p", "q", "cs"]),
                 };
                 let mut test = Test::from_program("made-up", program, names, expectation);
                 test.description = description;
