@@ -7,6 +7,7 @@
 //! | [`error`] | why a target gave no answer, in sentences that say what to do |
 //! | [`session`] | the IOCTL conversation with the driver, over any [`session::Device`] |
 //! | [`device`] | the driver that Windows has loaded |
+//! | [`callers`] | what a thread of user mode does with its caller lane |
 //! | [`host`] | the real `apclab.sys` in a simulated machine |
 //! | [`model`] | the model as a target |
 //! | [`prediction`] | which outcomes the model allows a program |
@@ -18,6 +19,7 @@
 //! | [`journal`] | which test runs, on the disk before it runs |
 //! | [`setup`] | installs the driver and Driver Verifier, and takes them away again |
 
+pub mod callers;
 mod deadlocks;
 pub mod device;
 pub mod error;
