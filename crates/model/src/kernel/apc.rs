@@ -6,7 +6,7 @@ pub(super) use table::Allowed;
 
 use super::{APC_LEVEL, ApcId, BugCheck, DISPATCH_LEVEL, Kernel, Mutant, Profile, ThreadId};
 
-/// The two kinds of kernel APC.
+/// The kinds of APC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum ApcKind {
     /// Has a kernel routine only, which runs at APC_LEVEL.
@@ -14,6 +14,18 @@ pub enum ApcKind {
     /// Has a kernel routine, which runs at APC_LEVEL, then a normal routine, which runs at
     /// PASSIVE_LEVEL.
     Normal,
+    /// `QueueUserAPC`: runs in user mode, after an alertable wait that ends for it.
+    User,
+    /// `QueueUserAPC2` with `QUEUE_USER_APC_FLAGS_SPECIAL_USER_APC`: runs wherever its thread is in
+    /// user mode.
+    SpecialUser,
+}
+
+impl ApcKind {
+    /// Whether it runs in user mode.
+    pub const fn user(self) -> bool {
+        matches!(self, Self::User | Self::SpecialUser)
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -24,6 +36,8 @@ pub(super) struct Apc {
     inserted: bool,
     /// In the mutant of `insert-again`: it has run, and does not run again.
     spent: bool,
+    /// A driver holds the request whose completion it is.
+    pub(super) held: bool,
 }
 
 impl Apc {
@@ -52,13 +66,15 @@ enum Notice {
 }
 
 impl Kernel {
-    /// `KeInitializeApc`.
+    /// `KeInitializeApc`. An APC of user mode stands for its routine, and may be in the queue more
+    /// than once: `QueueUserAPC` makes a new object each time.
     pub fn create_apc(&mut self, target: ThreadId, kind: ApcKind) -> ApcId {
         ApcId(self.apcs.insert(Apc {
             target: Some(target),
             kind,
             inserted: false,
             spent: false,
+            held: false,
         }))
     }
 
@@ -72,7 +88,7 @@ impl Kernel {
     pub fn remove_apc(&mut self, a: ApcId) -> Result<(), BugCheck> {
         let apc = self.apcs.get(a.0);
         let runs = |t: ThreadId| self.thread(t).frames.iter().any(|frame| frame.runs(a));
-        if apc.inserted {
+        if apc.inserted || apc.target.is_some_and(|t| self.in_user_queue(t, a)) {
             return Err(BugCheck::freed_in_use(
                 "An APC was freed while it was inserted.",
             ));
@@ -92,7 +108,9 @@ impl Kernel {
     /// Specials go ahead of normals, FIFO inside each kind (docs/semantics.md, section 2). What a
     /// thread queues to itself it must take before the call returns, if that is allowed. What
     /// another thread queues may come at any later point (docs/model.md, decision 4); in `Nt52` it
-    /// takes a blocked target out of its wait at once.
+    /// takes a blocked target out of its wait at once. User APCs have a queue of their own, special
+    /// ones ahead there too ([`Kernel::user_deliverable`]); for them there is `false` only when the
+    /// target has ended.
     ///
     /// # Errors
     ///
@@ -111,6 +129,9 @@ impl Kernel {
                 "An APC was inserted to a thread that is freed.",
             ));
         };
+        if kind.user() {
+            return Ok(self.insert_user_apc(a, kind == ApcKind::SpecialUser, target));
+        }
         if apc.inserted || apc.spent || self.threads.get(target.0).ended {
             return Ok(apc.inserted && self.mutant == Some(Mutant::InsertOnce));
         }
@@ -140,7 +161,7 @@ impl Kernel {
             ApcKind::Special if lifo => 0,
             ApcKind::Normal if lifo => specials,
             ApcKind::Special if !behind => specials,
-            ApcKind::Special | ApcKind::Normal => queue.len(),
+            _ => queue.len(),
         };
         queue.insert(
             place,
@@ -162,7 +183,8 @@ impl Kernel {
 
     /// Whether the APC is inserted: from the insertion until its delivery begins.
     pub fn inserted(&self, a: ApcId) -> bool {
-        self.apcs.get(a.0).inserted
+        let apc = self.apcs.get(a.0);
+        apc.inserted || apc.target.is_some_and(|t| self.in_user_queue(t, a))
     }
 
     /// Whether `t` may do nothing else before it has taken APCs (docs/model.md, decision 4): one that

@@ -88,6 +88,15 @@ impl Kernel {
                 let shared = shared.iter().map(|&owner| once(owner, false));
                 exclusive.into_iter().chain(shared).collect()
             }
+            LockId::CriticalSection(section) => {
+                let count = self.critical_section_count(section);
+                let owner = self.critical_section_owner(section);
+                let holder = owner.map(|owner| LockHolder {
+                    count,
+                    ..once(owner, true)
+                });
+                holder.into_iter().collect()
+            }
         }
     }
 }

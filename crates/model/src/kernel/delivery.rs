@@ -106,12 +106,15 @@ impl Kernel {
                 Ok(Next::Done)
             }
             ApcKind::Normal => {
+                let apc = frame.apc;
                 if let Some(frame) = self.thread_mut(t).frames.last_mut() {
                     frame.routine = Routine::Normal;
                 }
+                self.suspension_begins(t, apc);
                 self.irql_falls(t, self.normal_routine_irql());
                 Ok(Next::NormalRoutine)
             }
+            ApcKind::User | ApcKind::SpecialUser => unreachable!("no user APC runs in kernel mode"),
         }
     }
 
@@ -124,9 +127,11 @@ impl Kernel {
     ///
     /// # Panics
     ///
-    /// When no normal routine runs innermost.
+    /// When no normal routine runs innermost, or it is one that may not return
+    /// ([`Kernel::may_return`]).
     pub fn normal_routine_returned(&mut self, t: ThreadId) -> Result<(), BugCheck> {
         self.check_frame(t, Routine::Normal, self.normal_routine_irql())?;
+        assert!(self.may_return(t), "{t:?} is suspended");
         self.end_frame(t);
         Ok(())
     }
@@ -175,6 +180,7 @@ impl Kernel {
         let Some(frame) = self.thread_mut(t).frames.pop() else {
             return;
         };
+        self.suspension_ends(t, frame.apc);
         self.irql_falls(t, frame.interrupted_irql);
         if self.profile == Profile::Nt52 {
             self.force_allowed(t);

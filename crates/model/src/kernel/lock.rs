@@ -5,10 +5,13 @@
 //! [`Kernel::give_lock`] or [`Kernel::grant`] at any later moment, unless somebody else comes
 //! first: no page promises an order. In `Nt52` the release hands it over.
 
+use super::alert::WaitMode;
 use super::push_lock::PushLockMode;
 use super::resource::ResourceMode;
 use super::wait::{Awaited, Wait};
-use super::{FastMutexId, Kernel, Mutant, Profile, PushLockId, ResourceId, ThreadId};
+use super::{
+    CriticalSectionId, FastMutexId, Kernel, Mutant, Profile, PushLockId, ResourceId, ThreadId,
+};
 
 /// What came of the attempt to acquire a lock.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -41,6 +44,11 @@ pub(super) enum Claim {
         /// As for a resource.
         behind: bool,
     },
+    CriticalSection {
+        section: CriticalSectionId,
+        /// It has been left since the thread waits for it.
+        woken: bool,
+    },
 }
 
 /// A lock that is no dispatcher object, whatever its kind.
@@ -52,6 +60,8 @@ pub enum LockId {
     Resource(ResourceId),
     /// A push lock.
     PushLock(PushLockId),
+    /// A critical section of user mode.
+    CriticalSection(CriticalSectionId),
 }
 
 impl Claim {
@@ -60,16 +70,22 @@ impl Claim {
             Self::FastMutex { mutex, .. } => LockId::FastMutex(mutex),
             Self::Resource { resource, .. } => LockId::Resource(resource),
             Self::PushLock { lock, .. } => LockId::PushLock(lock),
+            Self::CriticalSection { section, .. } => LockId::CriticalSection(section),
         }
     }
 
     /// Whether nobody else can have the lock at the same time.
     pub(super) fn exclusive(self) -> bool {
         match self {
-            Self::FastMutex { .. } => true,
+            Self::FastMutex { .. } | Self::CriticalSection { .. } => true,
             Self::Resource { mode, .. } => mode == ResourceMode::Exclusive,
             Self::PushLock { mode, .. } => mode == PushLockMode::Exclusive,
         }
+    }
+
+    /// Whether it is for a critical section that has been left since the thread waits.
+    pub(super) fn woken(self) -> bool {
+        matches!(self, Self::CriticalSection { woken: true, .. })
     }
 }
 
@@ -137,6 +153,11 @@ impl Kernel {
         self.thread_mut(t).wait = Some(Wait {
             awaited: Awaited::Lock(claim),
             satisfied: None,
+            mode: WaitMode {
+                user: matches!(claim, Claim::CriticalSection { .. }),
+                alertable: false,
+            },
+            alerted: false,
         });
         self.block(t);
         Acquired::Blocked
@@ -153,13 +174,16 @@ impl Kernel {
             Claim::PushLock { lock, behind, .. } => {
                 self.push_lock_open(t, lock, claim.exclusive(), behind)
             }
+            Claim::CriticalSection { section, .. } => self.critical_section_open(t, section),
         }
     }
 
     /// Whether the claim of a thread that waits can be met.
     pub(super) fn open_to_waiter(&self, t: ThreadId, claim: Claim) -> bool {
         match claim {
-            Claim::FastMutex { .. } => self.open_to_newcomer(t, claim),
+            Claim::FastMutex { .. } | Claim::CriticalSection { .. } => {
+                self.open_to_newcomer(t, claim)
+            }
             Claim::Resource {
                 resource, behind, ..
             } => self.resource_open_to_waiter(t, resource, claim.exclusive(), behind),
@@ -175,6 +199,7 @@ impl Kernel {
             Claim::FastMutex { mutex, old_irql } => self.give_fast_mutex(t, mutex, old_irql),
             Claim::Resource { resource, .. } => self.give_resource(t, resource, claim.exclusive()),
             Claim::PushLock { lock, mode, .. } => self.give_push_lock(t, lock, mode),
+            Claim::CriticalSection { section, .. } => self.give_critical_section(t, section),
         }
     }
 
@@ -197,7 +222,7 @@ impl Kernel {
     }
 
     /// The lock has been free, or exclusive no longer: who waits to share it need not let others
-    /// pass any more.
+    /// pass any more, and who waits for a critical section has been woken.
     pub(super) fn forget_order(&mut self, lock: LockId) {
         for (_, thread) in self.threads.iter_mut() {
             let interrupted = thread
@@ -207,9 +232,14 @@ impl Kernel {
             for wait in interrupted.chain(&mut thread.wait) {
                 if let Awaited::Lock(claim) = &mut wait.awaited
                     && claim.lock() == lock
-                    && let Claim::Resource { behind, .. } | Claim::PushLock { behind, .. } = claim
                 {
-                    *behind = false;
+                    match claim {
+                        Claim::Resource { behind, .. } | Claim::PushLock { behind, .. } => {
+                            *behind = false;
+                        }
+                        Claim::CriticalSection { woken, .. } => *woken = true,
+                        Claim::FastMutex { .. } => {}
+                    }
                 }
             }
         }

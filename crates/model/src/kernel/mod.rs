@@ -5,11 +5,14 @@
 //! [`Kernel::forced`], [`Kernel::grantable`]). Where more than one thing may happen the caller
 //! chooses: the machine is a relation, not a function.
 
+mod alert;
 mod apc;
 mod blocked;
 mod bugcheck;
+mod critical_section;
 mod delivery;
 mod fast_mutex;
+mod held_request;
 mod irql;
 mod lock;
 mod mutant;
@@ -21,9 +24,12 @@ mod push_lock;
 mod region;
 mod resource;
 mod slots;
+mod suspend;
 mod thread;
+mod user;
 mod wait;
 
+pub use alert::{Alert, Begun, WaitMode};
 pub use apc::ApcKind;
 pub use blocked::{LockHolder, LockWait, ObjectWait};
 pub use bugcheck::BugCheck;
@@ -39,6 +45,7 @@ pub use resource::{ResourceMode, ResourceOwner};
 pub use thread::Baseline;
 
 use apc::Apc;
+use critical_section::CriticalSection;
 use fast_mutex::FastMutex;
 use object::Object;
 use push_lock::PushLock;
@@ -70,6 +77,10 @@ pub struct ResourceId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PushLockId(pub u32);
 
+/// Names a critical section of one [`Kernel`]. A number is used again once it is removed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CriticalSectionId(pub u32);
+
 /// How much of the kernel's behaviour is taken as given.
 ///
 /// Every behaviour of `Nt52` is one of `Documented`.
@@ -98,6 +109,7 @@ pub struct Kernel {
     fast_mutexes: Slots<FastMutex>,
     resources: Slots<Resource>,
     push_locks: Slots<PushLock>,
+    critical_sections: Slots<CriticalSection>,
     /// The blocked threads in the order in which they blocked. Kept in `Nt52` only, where the
     /// order decides who wakes.
     wait_order: Vec<ThreadId>,
@@ -115,6 +127,7 @@ impl Kernel {
             fast_mutexes: Slots::new(),
             resources: Slots::new(),
             push_locks: Slots::new(),
+            critical_sections: Slots::new(),
             wait_order: Vec::new(),
         }
     }
@@ -138,6 +151,7 @@ impl Kernel {
             + self.fast_mutexes.bytes()
             + self.resources.bytes()
             + self.push_locks.bytes()
+            + self.critical_sections.bytes()
     }
 
     fn thread(&self, t: ThreadId) -> &Thread {

@@ -50,7 +50,10 @@ impl Kernel {
                 let reason = "The object of a thread that has not ended was freed.";
                 return Err(BugCheck::freed_in_use(reason));
             }
-            self.threads.remove(thread.0);
+            let gone = self.threads.remove(thread.0);
+            if let Some(user) = gone.user {
+                self.apcs.remove(user.suspension.0);
+            }
             self.orphan_apcs(thread);
         }
         self.objects.remove(o.0);

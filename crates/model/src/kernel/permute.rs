@@ -23,6 +23,7 @@ impl Kernel {
             fast_mutexes,
             resources,
             push_locks,
+            critical_sections,
             wait_order,
         } = self;
         let mut moved = Self {
@@ -34,6 +35,7 @@ impl Kernel {
             fast_mutexes: fast_mutexes.clone(),
             resources: resources.clone(),
             push_locks: push_locks.clone(),
+            critical_sections: critical_sections.clone(),
             wait_order: wait_order.iter().map(|&t| of(t)).collect(),
         };
         let mut threads: Vec<_> = self.threads.iter().collect();
@@ -61,6 +63,9 @@ impl Kernel {
         for (_, lock) in moved.push_locks.iter_mut() {
             lock.permute(&of);
         }
+        for (_, section) in moved.critical_sections.iter_mut() {
+            section.permute(&of);
+        }
         moved
     }
 
@@ -73,6 +78,7 @@ impl Kernel {
         thread.queue.hash(hasher);
         thread.frames.hash(hasher);
         thread.wait.hash(hasher);
+        thread.user.hash(hasher);
         for (id, object) in self.objects.iter() {
             if let Object::Mutex(mutex) = object
                 && mutex.owner() == Some(t)
@@ -90,6 +96,9 @@ impl Kernel {
         }
         for (id, lock) in self.push_locks.iter() {
             (id, lock.held_by(t)).hash(hasher);
+        }
+        for (id, section) in self.critical_sections.iter() {
+            (id, section.owned_by(t)).hash(hasher);
         }
         self.wait_order
             .iter()

@@ -8,6 +8,7 @@ use super::bugcheck::{
 use super::delivery::Frame;
 use super::fast_mutex::FastMutexKind;
 use super::object::Object;
+use super::user::User;
 use super::wait::Wait;
 use super::{APC_LEVEL, ApcId, BugCheck, Kernel, Mutant, ObjectId, PASSIVE_LEVEL, ThreadId};
 
@@ -34,6 +35,8 @@ pub(super) struct Thread {
     pub(super) wait: Option<Wait>,
     pub(super) object: ObjectId,
     pub(super) ended: bool,
+    /// Of a thread of user mode.
+    pub(super) user: Option<User>,
 }
 
 impl Kernel {
@@ -55,13 +58,15 @@ impl Kernel {
             wait: None,
             object,
             ended: false,
+            user: None,
         }));
         *self.objects.get_mut(object.0) = Object::Thread { thread };
         thread
     }
 
     /// Ends the thread, signals its object and empties its queue. Returns the APCs that were
-    /// still inserted, in queue order: their rundown routines must run.
+    /// still inserted, in queue order: their rundown routines must run. Those of user mode are
+    /// gone without.
     ///
     /// # Errors
     ///
@@ -111,7 +116,13 @@ impl Kernel {
         thread.ended = true;
         let object = thread.object;
         self.wake_all(object);
-        Ok(self.flush_queue(t))
+        let mut flushed = self.flush_queue(t);
+        if self.thread(t).user.is_some() {
+            let suspension = self.suspension(t);
+            flushed.retain(|&apc| apc != suspension);
+            self.flush_user_queue(t);
+        }
+        Ok(flushed)
     }
 
     /// A lock that the thread holds and that is no dispatcher object, by its name.

@@ -1,8 +1,8 @@
 //! Waits: when they block, what satisfies them, and how kernel APCs run inside them.
 //!
-//! All waits here are non-alertable or kernel-mode ones, which kernel APCs never end
-//! (docs/semantics.md, section 2).
+//! Kernel APCs never end a wait (docs/semantics.md, section 2). What user APCs do is in `alert.rs`.
 
+use super::alert::{Alert, Begun, WaitMode};
 use super::lock::Claim;
 use super::thread::Thread;
 use super::{APC_LEVEL, BugCheck, DISPATCH_LEVEL, Kernel, Mutant, ObjectId, Profile, ThreadId};
@@ -12,6 +12,9 @@ pub(super) struct Wait {
     pub(super) awaited: Awaited,
     /// The index that ended the wait; the thread goes on once the wait is granted.
     pub(super) satisfied: Option<usize>,
+    pub(super) mode: WaitMode,
+    /// A user APC has ended it; the thread goes on by [`Kernel::end_by_alert`].
+    pub(super) alerted: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -25,6 +28,11 @@ pub(super) enum Awaited {
 }
 
 impl Wait {
+    /// Whether nothing has ended it yet.
+    pub(super) fn unmet(&self) -> bool {
+        self.satisfied.is_none() && !self.alerted
+    }
+
     /// The claim to a lock that has not been met.
     pub(super) fn claim(&self) -> Option<Claim> {
         match self.awaited {
@@ -41,7 +49,7 @@ impl Thread {
     /// Whether a wait of the thread, interrupted or not, is still linked to the object.
     pub(super) fn waits_on(&self, o: ObjectId) -> bool {
         let waits_on = |wait: &Wait| match &wait.awaited {
-            Awaited::Objects { objects, .. } => wait.satisfied.is_none() && objects.contains(&o),
+            Awaited::Objects { objects, .. } => wait.unmet() && objects.contains(&o),
             Awaited::Lock(_) => false,
         };
         self.waits().any(waits_on)
@@ -80,17 +88,31 @@ impl Kernel {
         all: bool,
         may_block: bool,
     ) -> Result<Option<usize>, BugCheck> {
-        let thread = self.thread(t);
-        assert!(
-            thread.wait.is_none() && !thread.ended,
-            "only a running thread can wait"
-        );
-        let irql = thread.irql;
-        if irql > DISPATCH_LEVEL || (may_block && irql > APC_LEVEL) {
-            let kind = if irql > DISPATCH_LEVEL { 0x120 } else { 0x122 };
-            let reason = format!("A wait that may block was called at IRQL {irql}.");
-            return Err(BugCheck::verifier(kind, [u64::from(irql), 0, 0], reason));
+        self.check_wait(t, objects, may_block)?;
+        let mutex = |&o: &ObjectId| self.is_mutex(o);
+        if !may_block
+            && match self.mutant {
+                Some(Mutant::MutexTry) => objects.iter().any(mutex),
+                Some(Mutant::ZeroTimeOutLooks) => !objects.iter().any(mutex),
+                _ => false,
+            }
+        {
+            return Ok(None);
         }
+        match self.begin_wait(t, objects, all, WaitMode::KERNEL, may_block, 0) {
+            Begun::Satisfied(index) => Ok(Some(index)),
+            Begun::Alerted | Begun::TimedOut | Begun::Blocked => Ok(None),
+        }
+    }
+
+    /// The bug checks that a wait runs into.
+    pub(super) fn check_wait(
+        &self,
+        t: ThreadId,
+        objects: &[ObjectId],
+        may_block: bool,
+    ) -> Result<(), BugCheck> {
+        self.check_wait_irql(t, may_block)?;
         if objects.is_empty() || objects.len() > MAXIMUM_WAIT_OBJECTS {
             let reason = format!("A wait was called on {} objects.", objects.len());
             return Err(BugCheck::new(
@@ -102,29 +124,23 @@ impl Kernel {
         for &o in objects {
             self.check_mutex_limit(t, o)?;
         }
-        let mutex = |&o: &ObjectId| self.is_mutex(o);
-        if !may_block
-            && match self.mutant {
-                Some(Mutant::MutexTry) => objects.iter().any(mutex),
-                Some(Mutant::ZeroTimeOutLooks) => !objects.iter().any(mutex),
-                _ => false,
-            }
-        {
-            return Ok(None);
+        Ok(())
+    }
+
+    /// The bug checks for a wait at raised IRQL.
+    pub(super) fn check_wait_irql(&self, t: ThreadId, may_block: bool) -> Result<(), BugCheck> {
+        let thread = self.thread(t);
+        assert!(
+            thread.wait.is_none() && !thread.ended,
+            "only a running thread can wait"
+        );
+        let irql = thread.irql;
+        if irql > DISPATCH_LEVEL || (may_block && irql > APC_LEVEL) {
+            let kind = if irql > DISPATCH_LEVEL { 0x120 } else { 0x122 };
+            let reason = format!("A wait that may block was called at IRQL {irql}.");
+            return Err(BugCheck::verifier(kind, [u64::from(irql), 0, 0], reason));
         }
-        self.thread_mut(t).wait = Some(Wait {
-            awaited: Awaited::Objects {
-                objects: objects.to_vec(),
-                all,
-            },
-            satisfied: None,
-        });
-        if self.satisfy(t) || !may_block {
-            let ended = self.thread_mut(t).wait.take();
-            return Ok(ended.and_then(|wait| wait.satisfied));
-        }
-        self.block(t);
-        Ok(None)
+        Ok(())
     }
 
     /// The index with which the wait of `t` has been satisfied, if it has, or 0 when it is for a
@@ -145,7 +161,12 @@ impl Kernel {
         if self.blocked(t) {
             self.satisfy(t);
         }
-        self.thread_mut(t).wait = None;
+        let wait = self.thread_mut(t).wait.take();
+        if wait.is_some_and(|wait| {
+            matches!(wait.awaited, Awaited::Lock(Claim::CriticalSection { .. }))
+        }) {
+            self.outside_again(t);
+        }
         Some(index)
     }
 
@@ -156,7 +177,7 @@ impl Kernel {
     /// wait.
     pub fn expire(&mut self, t: ThreadId) -> bool {
         let wait = self.thread(t).wait.as_ref();
-        let blocked = wait.is_some_and(|wait| wait.satisfied.is_none() && wait.claim().is_none());
+        let blocked = wait.is_some_and(|wait| wait.unmet() && wait.claim().is_none());
         if blocked {
             self.thread_mut(t).wait = None;
             self.wait_order.retain(|&waiter| waiter != t);
@@ -172,7 +193,8 @@ impl Kernel {
             Some(Mutant::TimeOutEndsWait) => !self.waits_for_mutex(t),
             _ => false,
         };
-        self.blocked(t) && self.claim_of(t).is_none() && !self.forced(t) && !never
+        let ends = self.blocked(t) && self.claim_of(t).is_none() && !self.forced(t);
+        ends && self.alert(t) != Alert::Must && !never
     }
 
     /// Whether the thread is in a wait for a KMUTEX.
@@ -208,10 +230,7 @@ impl Kernel {
 
     /// Whether the thread is in a wait that nothing has satisfied yet.
     pub(super) fn blocked(&self, t: ThreadId) -> bool {
-        self.thread(t)
-            .wait
-            .as_ref()
-            .is_some_and(|wait| wait.satisfied.is_none())
+        self.thread(t).wait.as_ref().is_some_and(Wait::unmet)
     }
 
     pub(super) fn block(&mut self, t: ThreadId) {
@@ -238,6 +257,9 @@ impl Kernel {
         // In `Documented` somebody else may have a lock first: it is granted as an event of its own.
         let looks = self.profile == Profile::Nt52 || self.claim_of(t).is_none();
         if self.blocked(t) && !self.forced(t) && !(looks && self.satisfy(t)) {
+            if self.profile == Profile::Nt52 && self.alert_if_must(t) {
+                return;
+            }
             self.block(t);
         }
     }

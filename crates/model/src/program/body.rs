@@ -112,6 +112,7 @@ impl Turn<'_> {
         match kind {
             ApcKind::Special => self.kernel.kernel_routine_returned(t).map(drop),
             ApcKind::Normal => self.kernel.normal_routine_returned(t),
+            ApcKind::User | ApcKind::SpecialUser => unreachable!("no user APC runs in kernel mode"),
         }
     }
 

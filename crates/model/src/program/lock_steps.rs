@@ -111,6 +111,7 @@ fn acquire(
             };
             kernel.acquire_push_lock_choosing(t, push_lock, push_lock_mode(mode), queues)?
         }
+        Lock::Section(section) => kernel.enter_critical_section(t, section),
     };
     Ok(acquired == Acquired::Now)
 }
@@ -140,6 +141,7 @@ fn attempt(
             })
         }
         Lock::Resource(r) => kernel.acquire_resource(t, r, resource_mode(mode), false),
+        Lock::Section(section) => Ok(at_once(kernel.try_critical_section(t, section))),
         Lock::Push(_) => unreachable!("a push lock can't be tried"),
     }
 }
@@ -153,6 +155,11 @@ fn release(kernel: &mut Kernel, t: ThreadId, lock: Lock, choice: usize) -> Resul
             // What is not held is a bug check in either mode.
             let held = kernel.push_lock_held(t, push_lock);
             kernel.release_push_lock(t, push_lock, held.unwrap_or(PushLockMode::Exclusive))
+        }
+        Lock::Section(section) => {
+            // What is not owned is left alone, which the verifier refuses.
+            kernel.leave_critical_section(t, section);
+            Ok(())
         }
     }
 }

@@ -4,7 +4,8 @@ use apclab_protocol::program::{LockKind, Program};
 
 use super::number;
 use crate::kernel::{
-    FastMutexId, FastMutexKind, Kernel, LockId, ObjectId, PushLockId, ResourceId, ThreadId,
+    CriticalSectionId, FastMutexId, FastMutexKind, Kernel, LockId, ObjectId, PushLockId,
+    ResourceId, ThreadId,
 };
 
 /// A lock of the program.
@@ -14,6 +15,7 @@ pub(super) enum Lock {
     Mutex(ObjectId),
     Resource(ResourceId),
     Push(PushLockId),
+    Section(CriticalSectionId),
 }
 
 /// Makes the program's locks. The machine numbers each kind from 0; the mutexes come after the
@@ -36,6 +38,9 @@ pub(super) fn create(program: &Program<'_>, kernel: &mut Kernel) {
             LockKind::PushLock => {
                 kernel.create_push_lock();
             }
+            LockKind::CriticalSection => {
+                kernel.create_critical_section();
+            }
         }
     }
 }
@@ -51,6 +56,7 @@ pub(crate) fn exclusive_holder(
         Lock::Mutex(mutex) => kernel.mutex_owner(mutex),
         Lock::Resource(resource) => kernel.exclusive_owner(LockId::Resource(resource)),
         Lock::Push(push_lock) => kernel.exclusive_owner(LockId::PushLock(push_lock)),
+        Lock::Section(section) => kernel.critical_section_owner(section),
     }
 }
 
@@ -81,6 +87,9 @@ pub(super) fn lock(program: &Program<'_>, index: u8) -> Lock {
         })))),
         LockKind::PushLock => Lock::Push(PushLockId(number(earlier(|kind| {
             kind == LockKind::PushLock
+        })))),
+        LockKind::CriticalSection => Lock::Section(CriticalSectionId(number(earlier(|kind| {
+            kind == LockKind::CriticalSection
         })))),
     }
 }

@@ -40,10 +40,16 @@ impl State {
         }
         for apc in (0..program.apcs()).filter_map(|index| program.apc(index)) {
             let kind = match apc.kind {
-                Kind::Special => ApcKind::Special,
+                Kind::Special | Kind::Completion => ApcKind::Special,
                 Kind::Normal => ApcKind::Normal,
+                Kind::User => ApcKind::User,
+                Kind::SpecialUser => ApcKind::SpecialUser,
             };
             kernel.create_apc(thread(apc.lane.into()), kind);
+        }
+        // Their suspension APCs come after those of the program.
+        for lane in (0..program.lanes()).filter(|&lane| program.caller(lane)) {
+            kernel.make_user_thread(thread(lane));
         }
         Self {
             apart: body::apart(program),

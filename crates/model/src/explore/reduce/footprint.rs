@@ -139,7 +139,15 @@ impl Footprint {
             | Step::AcquiredShared { lock, .. }
             | Step::ExclusiveWaiters { lock, .. }
             | Step::SharedWaiters { lock, .. } => Self::reads(Things::lock(lock)),
-            Step::Barrier => Self::ALL,
+            // Of user mode, or of the system calls of a caller lane. With caller lanes the search makes
+            // no partial order.
+            Step::Barrier
+            | Step::WaitAs { .. }
+            | Step::Call { .. }
+            | Step::Sleep { .. }
+            | Step::Start { .. }
+            | Step::Suspend { .. }
+            | Step::Resume { .. } => Self::ALL,
         }
     }
 

@@ -147,6 +147,10 @@ fn names_no_lane(step: Step) -> bool {
         | Step::Reset { .. }
         | Step::Wait { .. }
         | Step::WaitFor { .. }
+        | Step::WaitAs { .. }
+        | Step::Call { .. }
+        | Step::Sleep { .. }
+        | Step::Start { .. }
         | Step::Barrier
         | Step::Acquire { .. }
         | Step::Release { .. }
@@ -164,6 +168,9 @@ fn names_no_lane(step: Step) -> bool {
         | Step::ExclusiveWaiters { .. }
         | Step::SharedWaiters { .. } => true,
         // What is handed over belongs to a pointer that stands for the lane.
-        Step::HandOver { .. } | Step::ReleaseFor { .. } => false,
+        Step::HandOver { .. }
+        | Step::ReleaseFor { .. }
+        | Step::Suspend { .. }
+        | Step::Resume { .. } => false,
     }
 }

@@ -18,6 +18,8 @@ impl Allowed {
         match kind {
             ApcKind::Special => self.special,
             ApcKind::Normal => self.normal,
+            // The queue of user APCs has rules of its own.
+            ApcKind::User | ApcKind::SpecialUser => false,
         }
     }
 }

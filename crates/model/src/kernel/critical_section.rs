@@ -1,0 +1,119 @@
+//! Critical sections of user mode (CRITICAL_SECTION): recursive, and no obstacle to any APC.
+//!
+//! Who waits for one is in a wait of user mode that is not alertable. No page promises an order: a
+//! leave leaves the section free in `Documented`, and hands it over in `Nt52`.
+
+use super::lock::{Acquired, Claim, LockId};
+use super::{CriticalSectionId, Kernel, ThreadId};
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct CriticalSection {
+    owner: Option<ThreadId>,
+    /// How often the owner has entered it.
+    count: u32,
+}
+
+impl CriticalSection {
+    pub(super) fn owned_by(&self, t: ThreadId) -> u32 {
+        if self.owner == Some(t) { self.count } else { 0 }
+    }
+
+    pub(super) fn permute(&mut self, of: impl Fn(ThreadId) -> ThreadId) {
+        self.owner = self.owner.map(of);
+    }
+}
+
+impl Kernel {
+    /// `InitializeCriticalSection`.
+    pub fn create_critical_section(&mut self) -> CriticalSectionId {
+        CriticalSectionId(self.critical_sections.insert(CriticalSection {
+            owner: None,
+            count: 0,
+        }))
+    }
+
+    /// `DeleteCriticalSection`. `false` when a thread owns it or waits for it: its page says that
+    /// the state of the threads that wait is undefined then.
+    pub fn remove_critical_section(&mut self, c: CriticalSectionId) -> bool {
+        let used =
+            self.critical_section_owner(c).is_some() || self.awaited(LockId::CriticalSection(c));
+        if !used {
+            self.critical_sections.remove(c.0);
+        }
+        !used
+    }
+
+    /// `EnterCriticalSection`: enters it, or waits until the owner has left it.
+    ///
+    /// # Panics
+    ///
+    /// When the thread is not in user mode or has ended.
+    pub fn enter_critical_section(&mut self, t: ThreadId, c: CriticalSectionId) -> Acquired {
+        self.begin_user_step(t);
+        let acquired = self.acquire(t, claim(c), true);
+        if acquired == Acquired::Blocked {
+            self.inside(t);
+        }
+        acquired
+    }
+
+    /// `TryEnterCriticalSection`: whether it was entered.
+    ///
+    /// # Panics
+    ///
+    /// When the thread is not in user mode or has ended.
+    pub fn try_critical_section(&mut self, t: ThreadId, c: CriticalSectionId) -> bool {
+        self.begin_user_step(t);
+        self.acquire(t, claim(c), false) == Acquired::Now
+    }
+
+    /// `LeaveCriticalSection`: once for each enter. `false` when the thread does not own it: nothing
+    /// happens then. (On a real system the section is broken.)
+    ///
+    /// # Panics
+    ///
+    /// When the thread is not in user mode.
+    pub fn leave_critical_section(&mut self, t: ThreadId, c: CriticalSectionId) -> bool {
+        self.begin_user_step(t);
+        let section = self.critical_sections.get_mut(c.0);
+        if section.owner != Some(t) {
+            return false;
+        }
+        section.count -= 1;
+        if section.count == 0 {
+            section.owner = None;
+            let lock = LockId::CriticalSection(c);
+            self.forget_order(lock);
+            self.hand_over(lock, |_| true);
+        }
+        true
+    }
+
+    /// The thread that owns the critical section.
+    pub fn critical_section_owner(&self, c: CriticalSectionId) -> Option<ThreadId> {
+        self.critical_sections.get(c.0).owner
+    }
+
+    /// How often the owner has entered the critical section and not left it.
+    pub fn critical_section_count(&self, c: CriticalSectionId) -> u32 {
+        self.critical_sections.get(c.0).count
+    }
+
+    pub(super) fn critical_section_open(&self, t: ThreadId, c: CriticalSectionId) -> bool {
+        let owner = self.critical_section_owner(c);
+        owner.is_none_or(|owner| owner == t)
+    }
+
+    pub(super) fn give_critical_section(&mut self, t: ThreadId, c: CriticalSectionId) {
+        let section = self.critical_sections.get_mut(c.0);
+        section.owner = Some(t);
+        section.count += 1;
+    }
+}
+
+fn claim(section: CriticalSectionId) -> Claim {
+    Claim::CriticalSection {
+        section,
+        woken: false,
+    }
+}
