@@ -28,8 +28,9 @@ use crate::sessions::Sessions;
 use crate::wdf::context::{
     self, DeviceContext, FileContext, RequestContext, at_passive_level, attributes,
 };
-use crate::wdf::request::{Request, file_context, identity};
+use crate::wdf::request::{Request, file_context, identity, wdm_file};
 use crate::wdf::size;
+use crate::wdm;
 
 /// The state of the device.
 pub(crate) struct Device {
@@ -105,6 +106,7 @@ fn add(init: PWDFDEVICE_INIT, irql: &Passive) -> Result<(), NtStatus> {
     let context = context.ok_or(INSUFFICIENT_RESOURCES)?;
     context.device.store(state.into_raw(), Ordering::Release);
     create_queue(device)?;
+    wdm::dispatch::configure(device)?;
     publish(device)
 }
 
@@ -253,7 +255,7 @@ fn publish(device: WDFDEVICE) -> Result<(), NtStatus> {
 ///
 /// # Safety
 /// `device` is live, and its cleanup has not begun.
-unsafe fn state(device: WDFDEVICE) -> Option<Shared<Device>> {
+pub(crate) unsafe fn state(device: WDFDEVICE) -> Option<Shared<Device>> {
     // SAFETY: the device was created with a DeviceContext.
     let context = unsafe { context::of::<DeviceContext>(device.cast()) }?;
     let raw = context.device.load(Ordering::Acquire);
@@ -327,13 +329,17 @@ unsafe fn of_file<'a>(file: WDFFILEOBJECT) -> Option<(Shared<Device>, &'a FileCo
     Some((state, unsafe { file_context(file) }?))
 }
 
-/// `EvtFileCleanup`: the last handle is closed, so its run is ended. IRQL: PASSIVE_LEVEL.
+/// `EvtFileCleanup`: the last handle is closed, so what runs on its behalf is ended. IRQL: PASSIVE_LEVEL.
 unsafe extern "C" fn file_cleanup(file: WDFFILEOBJECT) {
     // SAFETY: the framework calls this at PASSIVE_LEVEL; no other token exists in the callback.
     let mut irql = unsafe { Passive::assume() };
     // SAFETY: the framework keeps the file object across its callbacks.
     if let Some((device, _)) = unsafe { of_file(file) } {
-        device.sessions.cancel_runs_of(identity(file), &mut irql);
+        // SAFETY: as above.
+        let object = unsafe { wdm_file(file) };
+        device
+            .sessions
+            .cancel_runs_of(identity(file), object, &mut irql);
     }
 }
 

@@ -18,7 +18,6 @@ use wdk_sys::WDFOBJECT;
 
 use crate::nt::memory::{Shared, try_vec};
 use crate::nt::thread::Thread;
-use crate::run::control::Control;
 use crate::run::program::Loaded;
 use crate::run::state::Run;
 use crate::wdf::context::FileContext;
@@ -27,7 +26,7 @@ use crate::wdf::request::Request;
 
 /// A run that has begun and is not reported yet.
 struct Running {
-    control: Shared<Control>,
+    run: Shared<Run>,
     /// The handle whose request it is.
     file: usize,
 }
@@ -263,7 +262,7 @@ impl Sessions {
             &Shared<Loaded>,
             &mut Option<Request>,
             &mut Passive,
-        ) -> Result<(Shared<Control>, Thread), NtStatus>,
+        ) -> Result<(Shared<Run>, Thread), NtStatus>,
     ) -> Result<(), NtStatus> {
         self.reap(irql);
         self.table.with(irql, |table, irql| {
@@ -279,8 +278,8 @@ impl Sessions {
                 return Err(IN_USE);
             }
             let program = session.program.as_ref().ok_or(OUT_OF_SEQUENCE)?;
-            let (control, runner) = begin(program, request, irql)?;
-            session.running = Some(Running { control, file });
+            let (run, runner) = begin(program, request, irql)?;
+            session.running = Some(Running { run, file });
             session.runner = Some(runner);
             Ok(())
         })
@@ -325,21 +324,48 @@ impl Sessions {
                 .running
                 .as_ref()
                 .ok_or(OUT_OF_SEQUENCE)?
+                .run
                 .control
                 .cancel();
             Ok(())
         })
     }
 
-    /// Cancels the runs whose requests came through a handle that is being closed.
-    pub(crate) fn cancel_runs_of(&self, identity: usize, irql: &mut Passive) {
+    /// The run of a session, for a call of one of its caller lanes from process `opener`.
+    ///
+    /// # Errors
+    /// [`NO_SUCH_SESSION`], [`NOT_THE_OPENER`], [`OUT_OF_SEQUENCE`] when nothing runs, [`REMOVED`].
+    pub(crate) fn running(
+        &self,
+        id: u32,
+        opener: usize,
+        irql: &mut Passive,
+    ) -> Result<Shared<Run>, NtStatus> {
+        self.table.with(irql, |table, _| {
+            if table.refusing {
+                return Err(REMOVED);
+            }
+            let session = table.find(id).ok_or(NO_SUCH_SESSION)?;
+            if session.opener != opener {
+                return Err(NOT_THE_OPENER);
+            }
+            let running = session.running.as_ref().ok_or(OUT_OF_SEQUENCE)?;
+            Ok(running.run.clone())
+        })
+    }
+
+    /// Cancels the runs whose requests came through a handle that is being closed, be it the request of the
+    /// run itself, one that it holds, or that of a call: none of them may outlive its handle for long.
+    pub(crate) fn cancel_runs_of(&self, identity: usize, file: usize, irql: &mut Passive) {
         self.table.with(irql, |table, _| {
             let runs = table
                 .sessions
                 .iter()
                 .filter_map(|session| session.running.as_ref());
-            for running in runs.filter(|running| running.file == identity) {
-                running.control.cancel();
+            for Running { run, file: of_run } in runs {
+                if *of_run == identity || run.callers.through(file) || run.held.through(file) {
+                    run.control.cancel();
+                }
             }
         });
     }
@@ -373,7 +399,7 @@ impl Sessions {
                 .iter()
                 .filter_map(|session| session.running.as_ref())
             {
-                running.control.cancel();
+                running.run.control.cancel();
             }
         });
         // A thread taken out while it still runs reports to a session that no longer has it.

@@ -7,10 +7,11 @@ use core::ptr::NonNull;
 
 use apclab_guards::{AtMostApcLevel, StopEvent};
 use apclab_protocol::status::{NtStatus, TIMEOUT};
+use apclab_protocol::step::WaitMode;
 use wdk_sys::{
     _EVENT_TYPE::{NotificationEvent, SynchronizationEvent},
-    _KWAIT_REASON::Executive,
-    _MODE::KernelMode,
+    _KWAIT_REASON::{Executive, UserRequest},
+    _MODE::{KernelMode, UserMode},
     _WAIT_TYPE::WaitAny,
     EVENT_TYPE, KEVENT, LARGE_INTEGER, ntddk,
 };
@@ -19,6 +20,11 @@ use super::memory::try_vec;
 
 /// 100 ns units of a millisecond, the unit of NT's time-outs.
 const UNITS_PER_MS: i64 = 10_000;
+
+/// `STATUS_USER_APC`: a user APC ended the wait, or the thread is terminating.
+const USER_APC: NtStatus = 0xC0;
+/// `STATUS_ALERTED`: the thread was alerted.
+const ALERTED: NtStatus = 0x101;
 
 /// A dispatcher event inside an [`Events`], which never moves.
 pub(crate) struct Event {
@@ -182,5 +188,65 @@ pub(crate) fn wait_either(
         0 => Waited::First,
         1 => Waited::Second,
         _ => Waited::TimedOut,
+    }
+}
+
+/// How a wait of a caller's thread ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitedAs {
+    /// The event was signaled.
+    Signaled,
+    /// The second event was signaled, and the first was not.
+    Stopped,
+    /// Neither was, in time.
+    TimedOut,
+    /// A user APC is to be delivered, or the thread is terminating.
+    UserApc,
+    /// The thread was alerted.
+    Alerted,
+}
+
+/// Waits for either of two events, the first preferred, on behalf of user mode or alertably.
+///
+/// A wait in UserMode lets the stack be swapped out: both events are in nonpaged memory, as every event
+/// here is, and the time-out is captured before the wait.
+pub(crate) fn wait_as(
+    first: &Event,
+    second: &Event,
+    milliseconds: u32,
+    mode: WaitMode,
+    _irql: &impl AtMostApcLevel,
+) -> WaitedAs {
+    let mut timeout = relative(milliseconds);
+    let mut objects = [first.object(), second.object()];
+    let (wait_mode, reason) = if mode.user() {
+        (UserMode, UserRequest)
+    } else {
+        (KernelMode, Executive)
+    };
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "processor modes are 0 and 1"
+    )]
+    // SAFETY: both events outlive the wait, the token shows IRQL <= APC_LEVEL, and two objects need
+    // no wait blocks of the caller's.
+    let status = unsafe {
+        ntddk::KeWaitForMultipleObjects(
+            2,
+            objects.as_mut_ptr(),
+            WaitAny,
+            reason,
+            wait_mode as i8,
+            mode.alertable().into(),
+            &raw mut timeout,
+            core::ptr::null_mut(),
+        )
+    };
+    match status {
+        0 => WaitedAs::Signaled,
+        1 => WaitedAs::Stopped,
+        USER_APC => WaitedAs::UserApc,
+        ALERTED => WaitedAs::Alerted,
+        _ => WaitedAs::TimedOut,
     }
 }

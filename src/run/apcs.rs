@@ -106,13 +106,17 @@ impl Apcs {
             return;
         };
         for object in &self.objects {
+            // Of the others the object is the kernel's: the I/O manager queues it, or user mode has it queued.
+            if !object.kind.of_driver() {
+                continue;
+            }
             object
                 .run
                 .store((&raw const *run).cast_mut(), Ordering::Release);
             let context = (&raw const *object).cast_mut().cast::<c_void>();
             let normal: Option<NormalRoutine> = match object.kind {
-                ApcKind::Special => None,
                 ApcKind::Normal => Some(normal_routine),
+                _ => None,
             };
             #[allow(clippy::cast_possible_truncation, reason = "KernelMode is 0")]
             // SAFETY: the KAPC is nonpaged, does not move and is not queued; the thread is referenced
@@ -141,6 +145,9 @@ impl Apcs {
         let Some(pending) = self.pending.get(usize::from(object.lane)) else {
             return false;
         };
+        if !object.kind.of_driver() {
+            return false;
+        }
         // Counted first: it may run before the call returns.
         pending.fetch_add(1, Ordering::AcqRel);
         // SAFETY: the KAPC was initialised in `bind`; it, its thread and its routines outlive the

@@ -3,8 +3,9 @@
 
 use core::hint::spin_loop;
 
-use super::state::Run;
-use crate::nt::clock::Ticks;
+use apclab_protocol::message::RunRequest;
+
+use crate::nt::clock::{self, Ticks};
 
 /// How often a lane looks at the clock at most: a clock that stands still ends no delay.
 const READINGS: u32 = 1 << 16;
@@ -18,12 +19,11 @@ pub(crate) struct Delays {
 
 impl Delays {
     /// The delays of a lane in a run.
-    pub(crate) fn new(run: &Run, lane: usize) -> Self {
-        let longest = u64::from(run.request.delay_us).saturating_mul(run.frequency()) / 1_000_000;
+    pub(crate) fn new(request: &RunRequest, lane: usize) -> Self {
+        let longest = u64::from(request.delay_us).saturating_mul(clock::frequency()) / 1_000_000;
         let lane = u64::try_from(lane).unwrap_or(u64::MAX);
         Self {
-            state: run
-                .request
+            state: request
                 .seed
                 .wrapping_add(lane.wrapping_mul(0xD1B5_4A32_D192_ED03)),
             longest,

@@ -12,12 +12,14 @@
 mod locks;
 mod resources;
 
+use core::ops::Range;
+
 use apclab_guards::{
     AnyProof, AtMostApcLevel, NotAcquired, Passive, RegionKind, RegionStack, Slot,
 };
 use apclab_protocol::limits;
 use apclab_protocol::program::Place;
-use apclab_protocol::step::Step;
+use apclab_protocol::step::{Step, WaitMode, answer};
 use apclab_protocol::trace::{Kind, NO_APC};
 
 use super::barrier::Met;
@@ -27,7 +29,8 @@ use super::plain::Plain;
 use super::raw::Raw;
 use super::state::Run;
 use super::trace::What;
-use crate::nt::event::{Waited, wait_either};
+use crate::nt::event::{Waited, WaitedAs, wait_as, wait_either};
+use crate::wdm::irp::Irp;
 
 /// The iteration is given up before the lane's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +57,8 @@ pub(crate) struct Interpreter<'r> {
     open_blocks: usize,
     /// In a raw lane: what is open.
     raw: Option<Raw<'r>>,
+    /// In a call: the request of the thread that executes it.
+    request: Option<&'r Irp>,
     delays: &'r mut Delays,
 }
 
@@ -85,8 +90,25 @@ impl<'r> Interpreter<'r> {
             }; limits::SCOPES],
             open_blocks: 0,
             raw: code.is_some_and(|code| code.raw).then(|| Raw::new(run)),
+            request: None,
             delays,
         }
+    }
+
+    /// At the first step of a call of a caller lane, whose steps these are; `request` is the one that asks
+    /// for it.
+    pub(crate) fn of_call(
+        run: &'r Run,
+        lane: usize,
+        block: Range<usize>,
+        request: &'r Irp,
+        delays: &'r mut Delays,
+    ) -> Self {
+        let mut call = Self::new(run, lane, delays);
+        call.next = block.start;
+        call.steps = call.steps.get(..block.end).unwrap_or_default();
+        call.request = Some(request);
+        call
     }
 
     /// Executes the lane. Whatever it gives, the thread is outside every region that it entered, has
@@ -183,6 +205,13 @@ impl<'r> Interpreter<'r> {
                     to,
                     milliseconds,
                 } => self.wait_for(irql, event, to, milliseconds)?,
+                Step::WaitAs {
+                    event,
+                    to,
+                    milliseconds,
+                    mode,
+                } => self.wait_as(irql, event, to, milliseconds, mode)?,
+                // Not among these: the steps of user mode, which a lane's own thread never executes here.
                 step => Plain {
                     run: self.run,
                     lane: self.lane,
@@ -199,6 +228,10 @@ impl<'r> Interpreter<'r> {
     /// The next step, unless the iteration is given up.
     fn take(&mut self) -> Result<Option<(usize, Step)>, Halted> {
         if self.run.halted() {
+            return Err(Halted);
+        }
+        if self.request.is_some_and(|request| request.abandoned()) {
+            self.run.control.cancel();
             return Err(Halted);
         }
         self.delays.spin();
@@ -320,6 +353,33 @@ impl Interpreter<'_> {
     ) -> Result<i64, Halted> {
         let signaled = self.waited(irql, event, milliseconds)?;
         Ok(self.answer(to, signaled))
+    }
+
+    /// A wait in a call. After one that a user APC has ended the call returns: the verifier leaves nothing in
+    /// it that could keep the thread from user mode.
+    fn wait_as(
+        &self,
+        irql: &impl AtMostApcLevel,
+        event: u8,
+        to: u8,
+        milliseconds: u32,
+        mode: WaitMode,
+    ) -> Result<i64, Halted> {
+        self.request.ok_or(Halted)?;
+        let event = self.run.events.get(event.into()).ok_or(Halted)?;
+        let stop = self.run.control.stop().ok_or(Halted)?;
+        match wait_as(event, stop, milliseconds, mode, irql) {
+            WaitedAs::Signaled => Ok(self.answer(to, answer::SIGNALED)),
+            WaitedAs::TimedOut => Ok(self.answer(to, answer::TIMED_OUT)),
+            WaitedAs::UserApc if mode.alertable() => Ok(self.answer(to, answer::USER_APC)),
+            WaitedAs::Alerted => Ok(self.answer(to, answer::ALERTED)),
+            // A wait that is not alertable ends so when its thread is to end.
+            WaitedAs::UserApc => {
+                self.run.control.cancel();
+                Err(Halted)
+            }
+            WaitedAs::Stopped => Err(Halted),
+        }
     }
 
     /// Whether an event was signaled in time.

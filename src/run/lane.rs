@@ -46,21 +46,37 @@ impl Lane {
         self.run.trace.write(self.index, irql, what);
     }
 
+    /// Executes the lane's steps in this thread, or stands in for the thread of user mode that does.
+    fn execute(&self, irql: &mut Passive, slots: &mut [Slot], delays: &mut Delays) {
+        let run = &*self.run;
+        if run.callers.is(self.index) {
+            run.callers.stand_in(run, self.index, irql);
+            return;
+        }
+        self.note(irql, Kind::Begin);
+        // A lane that gives up has left its regions like any other, and waits for the rest.
+        let _ = Interpreter::new(run, self.index, delays).execute(irql, slots);
+    }
+
     fn iterate(&self, irql: &mut Passive, slots: &mut [Slot]) {
         let run = &*self.run;
-        run.set_baseline(self.index, context(irql));
+        // What is said of a caller lane, its own thread says.
+        let caller = run.callers.is(self.index);
+        if !caller {
+            run.set_baseline(self.index, context(irql));
+        }
         run.end.meet(irql, || run.judge_baseline());
-        let mut delays = Delays::new(run, self.index);
+        let mut delays = Delays::new(&run.request, self.index);
         while !run.over() {
-            self.note(irql, Kind::Begin);
-            // A lane that gives up has left its regions like any other, and waits for the rest.
-            let _ = Interpreter::new(run, self.index, &mut delays).execute(irql, slots);
+            self.execute(irql, slots, &mut delays);
             if run.program.verified.queues_apcs {
                 // After this nobody inserts an APC, and every lane is where all APCs may run.
                 run.end.meet(irql, || ());
                 run.apcs.drain(self.index, irql);
             }
-            self.note(irql, Kind::End);
+            if !caller {
+                self.note(irql, Kind::End);
+            }
             run.end.meet(irql, || run.finish_iteration(irql));
         }
     }

@@ -17,6 +17,8 @@ enum Lock {
     Mutex(Nonpaged<ReentrantKMutex<()>>),
     Resource(Nonpaged<ReentrantResource<()>>, HandedOver),
     Push(Nonpaged<PushLock<()>>),
+    /// One that user mode has.
+    User,
 }
 
 /// All locks of a run.
@@ -40,6 +42,7 @@ impl Locks {
                 LockKind::GuardedMutex => GuardedMutex::try_new(()).map(Lock::Guarded),
                 LockKind::Mutex => ReentrantKMutex::try_new(()).map(Lock::Mutex),
                 LockKind::PushLock => PushLock::try_new(()).map(Lock::Push),
+                LockKind::CriticalSection => Ok(Lock::User),
                 LockKind::Resource => {
                     let handed_over = HandedOver::try_new(lanes)?;
                     ReentrantResource::try_new(())

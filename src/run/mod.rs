@@ -7,9 +7,11 @@
 pub(crate) mod apcs;
 pub(crate) mod barrier;
 pub(crate) mod body;
+pub(crate) mod callers;
 pub(crate) mod control;
 pub(crate) mod delay;
 pub(crate) mod handed_over;
+pub(crate) mod held;
 pub(crate) mod histogram;
 pub(crate) mod interpreter;
 pub(crate) mod lane;

@@ -1,7 +1,7 @@
 //! Steps that neither block nor change what is open: the same in lanes and in bodies of APCs.
 
 use apclab_guards::{AtMostApcLevel, all_apcs_disabled, apcs_disabled, current_irql};
-use apclab_protocol::program::Place;
+use apclab_protocol::program::{ApcKind, Place};
 use apclab_protocol::step::Step;
 use apclab_protocol::trace::Kind;
 
@@ -26,6 +26,10 @@ impl Plain<'_> {
         value
     }
 
+    fn kind(&self, apc: u8) -> Option<ApcKind> {
+        Some(self.run.program.apcs.get(usize::from(apc))?.kind)
+    }
+
     /// Executes a step and gives what it answers; `None` for a step that is not of this kind.
     pub(crate) fn step(self, step: Step, index: usize, irql: &impl AtMostApcLevel) -> Option<i64> {
         let run = self.run;
@@ -34,7 +38,11 @@ impl Plain<'_> {
             Step::AllApcsDisabled { to } => self.answer(to, all_apcs_disabled(irql)),
             Step::Irql { to } => self.answer(to, current_irql()),
             Step::Queue { apc, to } => {
-                let inserted = run.apcs.insert(apc.into(), irql);
+                let inserted = match self.kind(apc)? {
+                    ApcKind::Special | ApcKind::Normal => run.apcs.insert(apc.into(), irql),
+                    ApcKind::Completion => run.held.complete(apc)?,
+                    ApcKind::User | ApcKind::SpecialUser => return None,
+                };
                 let step = u32::try_from(index).unwrap_or(u32::MAX);
                 let what = What {
                     kind: Kind::Inserted,
@@ -48,7 +56,11 @@ impl Plain<'_> {
                 }
                 inserted.into()
             }
-            Step::Ran { apc, to } => self.answer(to, run.apcs.ran(apc.into())),
+            Step::Ran { apc, to } => match self.kind(apc)? {
+                ApcKind::Special | ApcKind::Normal => self.answer(to, run.apcs.ran(apc.into())),
+                ApcKind::Completion => self.answer(to, run.held.ran(apc)?),
+                ApcKind::User | ApcKind::SpecialUser => return None,
+            },
             Step::Set { event } => {
                 run.events.get(event.into())?.set();
                 0

@@ -1,6 +1,7 @@
 //! A program that was accepted, as the lanes read it.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use apclab_guards::Slot;
 use apclab_protocol::program::{Apc, Event, LockKind, Observed, Place, Program};
@@ -16,6 +17,8 @@ pub(crate) struct Code {
     pub(crate) steps: Vec<Step>,
     /// Whether it may leave its regions in any order.
     pub(crate) raw: bool,
+    /// Whether it runs in a thread of user mode.
+    pub(crate) caller: bool,
 }
 
 /// The decoded tables of a verified program. They do not change any more.
@@ -38,6 +41,8 @@ pub(crate) struct Loaded {
     pub(crate) may_deadlock: bool,
     /// Whether waits are loops of tries.
     pub(crate) polled: bool,
+    /// Whether any lane is a caller.
+    pub(crate) has_callers: bool,
     /// What the verifier found.
     pub(crate) verified: Verified,
 }
@@ -62,6 +67,7 @@ impl Loaded {
         let mut lanes = try_vec(program.lanes(), |lane| Code {
             steps: Vec::new(),
             raw: program.raw(lane),
+            caller: program.caller(lane),
         })?;
         for (lane, code) in (0_u8..).zip(&mut lanes) {
             code.steps = steps(Place::Lane(lane))?;
@@ -80,8 +86,21 @@ impl Loaded {
             lanes,
             may_deadlock: program.may_deadlock(),
             polled: program.polled(),
+            has_callers: program.has_callers(),
             verified,
         })
+    }
+
+    /// The steps of a `call` of a lane; `None` when that step is none.
+    pub(crate) fn call(&self, lane: usize, step: u32) -> Option<Range<usize>> {
+        let begin = usize::try_from(step).ok()?;
+        let steps = &self.lanes.get(lane)?.steps;
+        let Step::Call { length } = *steps.get(begin)? else {
+            return None;
+        };
+        let first = begin.checked_add(1)?;
+        let end = first.checked_add(usize::try_from(length).ok()?)?;
+        (end <= steps.len()).then_some(first..end)
     }
 
     /// Storage for the regions of one lane, as deep as the program nests.

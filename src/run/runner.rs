@@ -12,9 +12,11 @@ use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
 
 use apclab_guards::Passive;
+use apclab_protocol::limits;
 use apclab_protocol::message::{Reply, RunRequest};
 use apclab_protocol::status::{
-    BASELINE_DISABLED, CANCELLED, INSUFFICIENT_RESOURCES, NtStatus, SUCCESS, is_error,
+    BASELINE_DISABLED, CANCELLED, INSUFFICIENT_RESOURCES, INVALID_PARAMETER, NtStatus, SUCCESS,
+    is_error,
 };
 use wdk_sys::WDFREQUEST;
 
@@ -59,6 +61,7 @@ pub(crate) struct Order {
 /// request is taken out of `request`: the thread completes it.
 ///
 /// # Errors
+/// [`INVALID_PARAMETER`] when the bounds are none for a program with caller lanes,
 /// `STATUS_INSUFFICIENT_RESOURCES`, [`CANCELLED`] when the request was cancelled already, and what
 /// making the thread failed with. The request is still the caller's then.
 pub(crate) fn begin(
@@ -67,7 +70,13 @@ pub(crate) fn begin(
     order: &Order,
     request: &mut Option<Request>,
     irql: &Passive,
-) -> Result<(Shared<Control>, Thread), NtStatus> {
+) -> Result<(Shared<Run>, Thread), NtStatus> {
+    let bounds = &order.request;
+    if program.has_callers
+        && (bounds.iterations != 1 || bounds.wait_deadline_ms > limits::CALLER_WAIT_DEADLINE_MS)
+    {
+        return Err(INVALID_PARAMETER);
+    }
     let control = Shared::try_new(Control::try_new()?)?;
     let mut run = Run::try_new(
         program.clone(),
@@ -91,11 +100,11 @@ pub(crate) fn begin(
     let work = Work {
         request: owned,
         output_length: order.output_length,
-        run,
+        run: run.clone(),
     };
     held.main().work.with(|place| *place = Some(work));
     held.run()
-        .map(|thread| (control, thread))
+        .map(|thread| (run, thread))
         .ok_or(INSUFFICIENT_RESOURCES)
 }
 
@@ -191,7 +200,10 @@ impl Main for Runner {
         let Some(work) = self.work.with(Option::take).flatten() else {
             return;
         };
-        let status = match run_lanes(&work.run, &irql) {
+        let ended = run_lanes(&work.run, &irql);
+        // Lanes that could not be had, or that may not run, have ended no iteration.
+        work.run.close();
+        let status = match ended {
             Err(status) => status,
             Ok(()) if work.run.control.cancelled() => CANCELLED,
             Ok(()) if work.run.not_runnable() => BASELINE_DISABLED,

@@ -11,7 +11,9 @@ use apclab_protocol::status::NtStatus;
 
 use super::apcs::Apcs;
 use super::barrier::Barrier;
+use super::callers::Callers;
 use super::control::Control;
+use super::held::Held;
 use super::histogram::Histogram;
 use super::locks::Locks;
 use super::program::Loaded;
@@ -40,6 +42,8 @@ pub(crate) struct Run {
     pub(crate) events: Events,
     pub(crate) apcs: Apcs,
     pub(crate) locks: Locks,
+    pub(crate) callers: Callers,
+    pub(crate) held: Held,
     /// The program's barriers.
     pub(crate) barrier: Barrier,
     /// The end of each iteration.
@@ -56,6 +60,8 @@ pub(crate) struct Run {
     variables: Vec<AtomicI64>,
     /// This iteration is given up: a wait hit its deadline.
     timed_out: AtomicBool,
+    /// No lane executes any further step.
+    closed: AtomicBool,
     /// No further iteration begins.
     over: AtomicBool,
     /// The baseline forbids the program.
@@ -92,6 +98,8 @@ impl Run {
             })?,
             apcs: Apcs::try_new(&program)?,
             locks: Locks::try_new(&program.locks, lanes)?,
+            callers: Callers::try_new(&program, &request)?,
+            held: Held::try_new(&program)?,
             barrier: Barrier::try_new(number(lanes), processors)?,
             end: Barrier::try_new(number(lanes), processors)?,
             trace: Trace::try_new(lanes, request.trace_iteration != 0)?,
@@ -110,6 +118,7 @@ impl Run {
             })?,
             variables: try_vec(program.variables.len(), |_| AtomicI64::new(0))?,
             timed_out: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             over: AtomicBool::new(false),
             not_runnable: AtomicBool::new(false),
             program,
@@ -175,7 +184,21 @@ impl Run {
 
     /// Whether the lanes shall give this iteration up.
     pub(crate) fn halted(&self) -> bool {
-        self.timed_out.load(Ordering::Acquire) || self.control.cancelled()
+        self.timed_out.load(Ordering::Acquire)
+            || self.control.cancelled()
+            || (self.program.has_callers && self.closed.load(Ordering::Acquire))
+    }
+
+    /// The run's lanes have ended, or never began: takes no call of a caller lane and no request of a completion
+    /// any more, and completes those that are held. A call that is still under way ends before its next step.
+    pub(crate) fn close(&self) {
+        if !self.program.has_callers {
+            return;
+        }
+        self.closed.store(true, Ordering::Release);
+        self.control.halt_iteration();
+        self.callers.close();
+        self.held.close();
     }
 
     /// Whether no further iteration begins.
@@ -191,10 +214,9 @@ impl Run {
     /// How long a wait may take now, in milliseconds: its own deadline, or what is left of the
     /// run's; at least 1.
     pub(crate) fn wait_deadline_ms(&self) -> u32 {
-        let left = u64::from(self.request.deadline_ms).saturating_sub(self.elapsed_ms());
         self.request
             .wait_deadline_ms
-            .min(u32::try_from(left).unwrap_or(u32::MAX))
+            .min(self.remaining_ms())
             .max(1)
     }
 
@@ -211,8 +233,14 @@ impl Run {
         self.elapsed_100ns() / 10_000
     }
 
+    /// What is left of the run's deadline, in milliseconds.
+    pub(crate) fn remaining_ms(&self) -> u32 {
+        let left = u64::from(self.request.deadline_ms).saturating_sub(self.elapsed_ms());
+        u32::try_from(left).unwrap_or(u32::MAX)
+    }
+
     fn past_deadline(&self) -> bool {
-        self.elapsed_ms() >= u64::from(self.request.deadline_ms)
+        self.remaining_ms() == 0
     }
 
     /// All lanes have begun, and none has taken a step: decides whether the program can run on such
@@ -246,7 +274,7 @@ impl Run {
         let timed_out = self.timed_out.swap(false, Ordering::AcqRel);
         let past_deadline = self.past_deadline();
         let iterations = self.tally.with(|tally| {
-            if timed_out && past_deadline {
+            if timed_out && past_deadline && !self.program.has_callers {
                 // The wait ended with the run: this iteration is no result.
                 tally.ended = Ended::Deadline;
             } else if !cancelled {
@@ -286,6 +314,9 @@ impl Run {
         self.control.rearm();
         let next = iterations.unwrap_or(0).saturating_add(1);
         self.trace.record_next(next == self.request.trace_iteration);
+        if self.over() {
+            self.close();
+        }
     }
 
     /// The reply to the run's request.

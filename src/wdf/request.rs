@@ -165,3 +165,12 @@ pub(crate) unsafe fn file_context<'a>(file: WDFFILEOBJECT) -> Option<&'a FileCon
     // SAFETY: the device's file objects are created with a FileContext.
     unsafe { context::of(file) }
 }
+
+/// The I/O manager's file object of a handle, for comparisons alone.
+///
+/// # Safety
+/// `file` is a live file object of this device.
+pub(crate) unsafe fn wdm_file(file: WDFFILEOBJECT) -> usize {
+    // SAFETY: the file object is live, by the contract of this function.
+    unsafe { call_unsafe_wdf_function_binding!(WdfFileObjectWdmGetFileObject, file) }.addr()
+}

@@ -45,9 +45,11 @@ impl<'a> Cross<'a> {
         };
         if new_tree {
             // Cargo tracks neither the headers nor the libraries of a WDK: it is told to run wdk-sys's
-            // build script and the linker again.
+            // build script and the linker again. In the folder of the crate scratch, wdk-macros keeps the
+            // signatures of KMDF's functions for good.
             let mut clean = cross.plain(&tools.rust.cargo, "clean");
             clean.args(["--quiet", "--package", "wdk-sys", "--package", DRIVER]);
+            clean.args(["--package", "scratch"]);
             for example in EXAMPLES {
                 clean.args(["--package", example]);
             }

@@ -168,6 +168,8 @@ impl Interpreter<'_> {
                 }
             }
             LockKind::Resource => self.acquire_resource(begun, lock, asked, irql, slots, proof),
+            // Of user mode: the verifier leaves none here.
+            LockKind::CriticalSection => Err(Halted),
             LockKind::PushLock => {
                 if let Some(raw) = &mut self.raw {
                     raw.push(lock, push_mode(asked), irql)?;
@@ -218,7 +220,7 @@ impl Interpreter<'_> {
             LockKind::Resource => {
                 return self.try_resource(begun, lock, asked, irql, slots, proof);
             }
-            LockKind::PushLock => return Err(Halted),
+            LockKind::PushLock | LockKind::CriticalSection => return Err(Halted),
         };
         match ended {
             Some(ended) => ended.map(|_| true),
