@@ -26,6 +26,7 @@ pub mod error;
 pub mod exploration;
 pub mod faults;
 pub mod host;
+mod iterations;
 pub mod journal;
 pub mod locate;
 pub mod model;

@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of how requests get to the driver. Whoever can send one is a [`Device`].
 
+mod callers;
 mod pages;
 mod request;
 
@@ -13,6 +14,8 @@ use apclab_protocol::message::{Ended, LoadReply, NONE, QueryReply, Reply, RunRep
 use apclab_protocol::program::{Malformation, Malformed, Place};
 use apclab_protocol::status::{self, NtStatus};
 use apclab_protocol::verify::{Reason, Refusal};
+
+pub use self::callers::{Course, Crew, Iteration, call_request, hold_request};
 
 use self::request::{Request, nonsense};
 use crate::TargetError;
@@ -52,6 +55,29 @@ pub trait Device {
 
 /// How much longer than its own deadline a run may take to end: its last iteration and its threads.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// The request of a run, ahead of its header.
+struct RunOrder {
+    session: u32,
+    body: [u8; RunRequest::SIZE],
+    /// How long it may take.
+    within: Duration,
+}
+
+impl RunOrder {
+    fn as_request(&self) -> Request<'_> {
+        Request {
+            code: ioctl::RUN,
+            operation: RUN,
+            session: self.session,
+            body: &self.body,
+            within: Some(self.within),
+        }
+    }
+}
+
+/// The name of the request of a run.
+const RUN: &str = "run";
 
 /// A handle and the session on it.
 #[derive(Debug)]
@@ -123,6 +149,14 @@ impl<D: Device> Session<D> {
         program: &ProgramBuf,
         options: &RunOptions,
     ) -> Result<RunOutcome, TargetError> {
+        let request = self.run_request(options);
+        let mut output = [0; RunReply::SIZE];
+        let (reply, status, _) = self.ask(&request.as_request(), &mut output)?;
+        self.ran(program, options, &reply, status)
+    }
+
+    /// The request of a run.
+    fn run_request(&self, options: &RunOptions) -> RunOrder {
         let body = RunRequest {
             iterations: options.iterations,
             deadline_ms: millis(options.deadline),
@@ -131,15 +165,21 @@ impl<D: Device> Session<D> {
             seed: options.seed,
             delay_us: options.delay_us,
         };
-        let request = Request {
-            code: ioctl::RUN,
-            operation: "run",
+        RunOrder {
             session: self.id,
-            body: &body.encode(),
-            within: Some(options.deadline + options.wait_deadline + GRACE),
-        };
-        let mut output = [0; RunReply::SIZE];
-        let (reply, status, _): (RunReply, _, _) = self.ask(&request, &mut output)?;
+            body: body.encode(),
+            within: options.deadline + options.wait_deadline + GRACE,
+        }
+    }
+
+    /// Reads what a run gave, whose request completed with this reply.
+    fn ran(
+        &self,
+        program: &ProgramBuf,
+        options: &RunOptions,
+        reply: &RunReply,
+        status: NtStatus,
+    ) -> Result<RunOutcome, TargetError> {
         let baseline = reply
             .baseline
             .into_iter()
@@ -150,7 +190,7 @@ impl<D: Device> Session<D> {
             status::BASELINE_DISABLED => return Ok(RunOutcome::BaselineDisabled(baseline)),
             _ => {
                 return Err(TargetError::Ioctl {
-                    operation: "run",
+                    operation: RUN,
                     status,
                 });
             }

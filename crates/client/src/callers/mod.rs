@@ -4,6 +4,7 @@
 //! the same in both.
 
 mod lane;
+pub(crate) mod patience;
 #[cfg(test)]
 mod tests;
 

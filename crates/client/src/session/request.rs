@@ -6,7 +6,7 @@ use apclab_protocol::message::{HEADER_SIZE, Header, Reply};
 use apclab_protocol::status::{self, NtStatus};
 use apclab_protocol::{VERSION, ioctl};
 
-use super::{Device, Session};
+use super::{Completion, Device, Session};
 use crate::TargetError;
 
 /// Versions to try for the one that a driver speaks, when it is not ours.
@@ -23,7 +23,7 @@ pub(super) struct Request<'a> {
 }
 
 impl Request<'_> {
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let header = Header {
             session: self.session,
         };
@@ -62,6 +62,16 @@ impl<D: Device> Session<D> {
             None => self.device.ioctl(code, &input, output)?,
             Some(within) => self.device.ioctl_within(code, &input, output, within)?,
         };
+        self.reply(operation, completion, output)
+    }
+
+    /// Decodes the head of the reply to a request that has completed; gives the rest of the reply too.
+    pub(super) fn reply<'o, R: Reply>(
+        &self,
+        operation: &'static str,
+        completion: Completion,
+        output: &'o [u8],
+    ) -> Result<(R, NtStatus, &'o [u8]), TargetError> {
         let status = completion.status;
         if status == status::REVISION_MISMATCH {
             return Err(self.version_mismatch());
