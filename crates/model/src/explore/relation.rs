@@ -153,8 +153,10 @@ impl<'p> Relation<'p> {
             }
         }
         // A mutant may look at threads that the real machine does not look at.
-        let ample =
-            reductions.partial_order && kernel.mutant().is_none() && every_path_ends(program);
+        let ample = reductions.partial_order
+            && kernel.mutant().is_none()
+            && !program.has_callers()
+            && every_path_ends(program);
         Self {
             program,
             apart: initial.apart(),

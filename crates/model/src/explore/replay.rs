@@ -103,7 +103,7 @@ pub fn replay(initial: &State, program: &Program<'_>, path: &[Event]) -> Result<
 }
 
 /// As in the text of a path: `step 0`, `step 0 choice 1`, `barrier`, `deliver 0`, `routine 0`,
-/// `return 0`, `grant 0`, `expire 0`, with the number of the lane.
+/// `return 0`, `grant 0`, `expire 0`, `alert 0`, `user-apc 0`, with the number of the lane.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -115,6 +115,8 @@ impl fmt::Display for Event {
             Self::Return { lane } => write!(f, "return {lane}"),
             Self::Grant { lane } => write!(f, "grant {lane}"),
             Self::Expire { lane } => write!(f, "expire {lane}"),
+            Self::Alert { lane } => write!(f, "alert {lane}"),
+            Self::UserApc { lane } => write!(f, "user-apc {lane}"),
         }
     }
 }
@@ -167,6 +169,8 @@ fn event(text: &str) -> Option<Event> {
         ["return", of] => Event::Return { lane: lane(of)? },
         ["grant", of] => Event::Grant { lane: lane(of)? },
         ["expire", of] => Event::Expire { lane: lane(of)? },
+        ["alert", of] => Event::Alert { lane: lane(of)? },
+        ["user-apc", of] => Event::UserApc { lane: lane(of)? },
         _ => return None,
     })
 }
@@ -212,6 +216,8 @@ mod tests {
             Event::Return { lane },
             Event::Grant { lane },
             Event::Expire { lane },
+            Event::Alert { lane },
+            Event::UserApc { lane },
         ];
         let text = format!("# why\n\n{}barrier # and one more\n", path_to_text(&path));
         let read = path_from_text(&text).unwrap();

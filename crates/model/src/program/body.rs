@@ -66,6 +66,8 @@ pub(super) fn apart(program: &Program<'_>) -> u32 {
     }
     let queued = || (0..program.apcs()).filter(|&index| times[index] > 0);
     let apcs = || queued().filter_map(|index| Some((index, program.apc(index)?)));
+    // What is not the driver's has no body, and a completion is queued once at most.
+    let apcs = || apcs().filter(|(_, apc)| apc.kind.of_driver());
     let special_to = |lane| apcs().any(|(_, apc)| apc.kind == Kind::Special && apc.lane == lane);
     let shows = |index: usize, apc: Apc| {
         times[index] > 1 || (apc.kind == Kind::Normal && special_to(apc.lane))
@@ -84,6 +86,9 @@ impl Turn<'_> {
         let (apc, kind) = delivery.expect("a delivery is enabled when an APC is deliverable");
         if kind == ApcKind::Normal {
             self.kernel.kernel_routine_returned(t)?;
+        }
+        if self.kernel.is_suspended(t) {
+            return Ok(());
         }
         if self.apart(apc) {
             return Ok(());
@@ -106,6 +111,9 @@ impl Turn<'_> {
     pub(super) fn end_routine(&mut self) -> Result<(), BugCheck> {
         let t = thread(self.lane);
         let (apc, kind) = self.kernel.running(t).expect("an APC runs");
+        if self.kernel.is_suspended(t) {
+            return self.kernel.normal_routine_returned(t);
+        }
         let body = self.at.body_mut(apc);
         body.begun = false;
         body.cursor.restart(self.program, place(apc));

@@ -5,8 +5,8 @@ use apclab_protocol::step::Step;
 
 /// The place of a lane or a body in its steps.
 ///
-/// The steps that only steer (the begin of a `repeat`, the end of a block) are never where it
-/// stands: they show nowhere, and belong to the step before them.
+/// The steps that only steer (the begin of a `repeat`, the end of a block that is no `call`) are
+/// never where it stands: they show nowhere, and belong to the step before them.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Cursor {
     next: u32,
@@ -51,12 +51,18 @@ impl Cursor {
         self.settle(program, place);
     }
 
-    /// Goes into the block of a `try` that has its lock.
+    /// Goes into the block of a `call`, or of a `try` that has its lock.
     pub(super) fn enter_block(&mut self, program: &Program<'_>, place: Place) {
         self.blocks.push(Block {
             begin: self.next,
             left: 0,
         });
+        self.advance(program, place);
+    }
+
+    /// Goes past the end of a `call`.
+    pub(super) fn leave_call(&mut self, program: &Program<'_>, place: Place) {
+        self.blocks.pop();
         self.advance(program, place);
     }
 
@@ -83,6 +89,7 @@ impl Cursor {
                         block.left -= 1;
                         self.next = block.begin + 1;
                     }
+                    Some(block) if calls(program, place, block) => break,
                     _ => {
                         self.blocks.pop();
                         self.next += 1;
@@ -92,4 +99,10 @@ impl Cursor {
             }
         }
     }
+}
+
+/// Whether the block is a `call`, whose end is the return to user mode.
+fn calls(program: &Program<'_>, place: Place, block: &Block) -> bool {
+    let begin = program.step(place, block.begin as usize);
+    matches!(begin, Some(Step::Call { .. }))
 }

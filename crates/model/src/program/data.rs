@@ -191,6 +191,8 @@ pub(crate) fn written(step: Step) -> Option<Register> {
         | Step::Irql { to }
         | Step::Ran { to, .. }
         | Step::WaitFor { to, .. }
+        | Step::WaitAs { to, .. }
+        | Step::Sleep { to, .. }
         | Step::Try { to, .. }
         | Step::AcquiredExclusive { to, .. }
         | Step::AcquiredShared { to, .. }
@@ -198,7 +200,7 @@ pub(crate) fn written(step: Step) -> Option<Register> {
         | Step::SharedWaiters { to, .. }
         | Step::ReleaseFor { to, .. }
         | Step::Load { to, .. } => Some(to),
-        Step::Queue { to, .. } => to,
+        Step::Queue { to, .. } | Step::Suspend { to, .. } | Step::Resume { to, .. } => to,
         _ => None,
     }
 }

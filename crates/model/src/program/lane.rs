@@ -2,11 +2,11 @@
 //!
 //! What a lane may do next depends on this and on the machine, and on nothing else.
 
-use apclab_protocol::program::{Place, Program};
+use apclab_protocol::program::{ApcKind as Kind, Place, Program};
 use apclab_protocol::step::Step;
 
-use super::{Body, Cursor, Event, body, index8, place_of, thread};
-use crate::kernel::{ApcId, ApcKind, Kernel};
+use super::{Body, Cursor, Event, body, caller, index8, place_of, thread};
+use crate::kernel::{Alert, ApcId, ApcKind, Kernel};
 
 /// Where a lane is.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -55,8 +55,10 @@ impl Lane {
     /// index of the next step there.
     pub(crate) fn position(&self, kernel: &Kernel, lane: usize) -> (Place, usize) {
         match kernel.running(thread(lane)) {
-            Some((apc, _)) => (body::place(apc), self.body(apc).cursor.next()),
-            None => (place_of(lane), self.next()),
+            Some((apc, _)) if !kernel.is_suspended(thread(lane)) => {
+                (body::place(apc), self.body(apc).cursor.next())
+            }
+            _ => (place_of(lane), self.next()),
         }
     }
 
@@ -84,6 +86,12 @@ impl Lane {
         if kernel.lock_available(t) {
             events.push(Event::Grant { lane });
         }
+        if kernel.user_deliverable(t).is_some() {
+            events.push(Event::UserApc { lane });
+        }
+        if kernel.alert(t) != Alert::No {
+            events.push(Event::Alert { lane });
+        }
         if self.expirable(kernel, program, lane) {
             events.push(Event::Expire { lane });
         }
@@ -95,16 +103,24 @@ impl Lane {
         self.cursor.advance(program, place_of(lane));
     }
 
-    /// Whether the lane has finished and no APC is queued to it or runs in it.
+    /// Whether the lane has finished and no APC is queued to it or runs in it. An ordinary user APC may
+    /// be left: nothing alertable follows.
     pub(crate) fn parked(&self, kernel: &Kernel, program: &Program<'_>, lane: usize) -> bool {
-        let queued = |body: &Body| kernel.inserted(body.apc);
+        let t = thread(lane);
+        let ordinary = |apc: ApcId| {
+            let apc = program.apc(apc.0 as usize);
+            apc.is_some_and(|apc| apc.kind == Kind::User)
+        };
+        let queued = |body: &Body| kernel.inserted(body.apc) && !ordinary(body.apc);
         self.next() == program.len(place_of(lane))
-            && kernel.running(thread(lane)).is_none()
+            && kernel.running(t).is_none()
+            && !kernel.user_forced(t)
+            && !(program.caller(lane) && kernel.inserted(kernel.suspension(t)))
             && !self.bodies.iter().any(queued)
     }
 
     /// The next step of the lane's thread, and whose it is, if the thread is free to execute it:
-    /// no APC is forced, no APC runs that has not begun, and it does not wait.
+    /// no APC is forced, no APC runs that has not begun, and it does not wait and is not suspended.
     pub(crate) fn next_step(
         &self,
         kernel: &Kernel,
@@ -113,6 +129,9 @@ impl Lane {
     ) -> Option<(Place, Step)> {
         let t = thread(lane);
         let begun = |(apc, _): (ApcId, ApcKind)| self.body(apc).begun;
+        if kernel.is_suspended(t) || kernel.user_forced(t) {
+            return None;
+        }
         let held = kernel.waiting(t) || !kernel.running(t).is_none_or(begun);
         let (place, index) = self.position(kernel, lane);
         let step = program.step(place, index)?;
@@ -123,6 +142,10 @@ impl Lane {
     fn next_of_apc(&self, kernel: &Kernel, program: &Program<'_>, lane: usize) -> Option<Event> {
         let t = thread(lane);
         let (apc, _) = kernel.running(t)?;
+        if kernel.is_suspended(t) {
+            let returns = !kernel.forced(t) && kernel.may_return(t);
+            return returns.then_some(Event::Return { lane });
+        }
         let body = self.body(apc);
         // In Nt52 what follows in the queue is drained before the interrupted routine goes on.
         if kernel.forced(t) {
@@ -139,6 +162,6 @@ impl Lane {
     fn expirable(&self, kernel: &Kernel, program: &Program<'_>, lane: usize) -> bool {
         let step = program.step(place_of(lane), self.next());
         let timed = matches!(step, Some(Step::WaitFor { .. } | Step::Try { .. }));
-        timed && kernel.expirable(thread(lane))
+        (timed || step.is_some_and(caller::timed)) && kernel.expirable(thread(lane))
     }
 }

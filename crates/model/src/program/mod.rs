@@ -18,9 +18,15 @@
 //! - Entering a region and acquiring a resource are one event, and so are releasing and leaving:
 //!   what happens between the two may as well happen before or after both.
 //! - What a lane has handed over is in the machine alone: the count of its owner pointer.
-//! - What only steers (`repeat`, the ends of blocks) is no event.
+//! - What only steers (`repeat`, the ends of blocks but of a `call`) is no event.
+//! - A step of a caller lane in user mode is one event with the system call that it makes, unless that
+//!   waits. A `call` is one event where it begins and one where it ends, since APCs may run before it
+//!   returns.
+//! - A user APC has no body and runs in one event, and so does the completion of a request. The APC that
+//!   suspends a lane is delivered in one event and returns in another.
 
 mod body;
+mod caller;
 mod cursor;
 mod data;
 mod lane;
@@ -38,6 +44,7 @@ pub(crate) use data::{Assign, Change, Data, Shape, read, written};
 pub use lane::Lane;
 pub(crate) use locks::exclusive_holder;
 pub use state::State;
+pub(crate) use step::Ended;
 pub(crate) use turn::{Turn, grant_waits};
 
 use crate::kernel::{BugCheck, ThreadId};
@@ -52,6 +59,7 @@ pub enum Event {
         lane: usize,
         /// Which of the ways in which the step may go, counted from 0: the answer (0 FALSE, 1
         /// TRUE) where the sources contradict each other, which waiter gets an event or a mutex,
+        /// whether a user APC (1) ends a wait at its begin that might end or go on without,
         /// or whether one that would share a push lock has to wait (1) for others that wait or for
         /// itself. 0 for every other step.
         choice: usize,
@@ -86,6 +94,16 @@ pub enum Event {
         /// Counted from 0.
         lane: usize,
     },
+    /// A user APC ends a lane's alertable wait.
+    Alert {
+        /// Counted from 0.
+        lane: usize,
+    },
+    /// A user APC runs in a lane.
+    UserApc {
+        /// Counted from 0.
+        lane: usize,
+    },
 }
 
 impl Event {
@@ -98,7 +116,9 @@ impl Event {
             | Self::Routine { lane }
             | Self::Return { lane }
             | Self::Grant { lane }
-            | Self::Expire { lane } => Some(lane),
+            | Self::Expire { lane }
+            | Self::Alert { lane }
+            | Self::UserApc { lane } => Some(lane),
         }
     }
 }
@@ -165,7 +185,7 @@ impl State {
             turn.take(event)?;
         }
         for lane in grant_waits(&mut self.kernel, lanes) {
-            self.lanes[lane].wait_ended(program, lane, true, &mut changes);
+            self.lanes[lane].wait_ended(program, lane, Ended::Granted, &mut changes);
         }
         for change in changes {
             self.data.change(change);
@@ -175,7 +195,7 @@ impl State {
 }
 
 /// Whether the iteration is over: all lanes are parked and no APC is queued or runs (docs/model.md,
-/// decision 5). When this is false and nothing is enabled, the test is deadlocked: on a target
+/// decision 5), but for ordinary user APCs, which may be left in the queues of caller lanes. When this is false and nothing is enabled, the test is deadlocked: on a target
 /// it runs into the deadline of its waits.
 pub fn is_final(state: &State, program: &Program<'_>) -> bool {
     let mut lanes = state.lanes.iter().enumerate();

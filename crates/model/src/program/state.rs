@@ -18,7 +18,7 @@ pub struct State {
 
 impl State {
     /// The state before the first step. A lane starts with the counters of `baselines`, or with
-    /// zeros when there is no entry for it.
+    /// zeros when there is no entry for it. A caller lane starts with zeros in user mode.
     pub fn initial(program: &Program<'_>, profile: Profile, baselines: &[Baseline]) -> Self {
         Self::initial_on(Kernel::new(profile), program, baselines)
     }
@@ -36,7 +36,8 @@ impl State {
         }
         locks::create(program, &mut kernel);
         for lane in 0..program.lanes() {
-            kernel.create_thread(baselines.get(lane).copied().unwrap_or_default());
+            let baseline = baselines.get(lane).filter(|_| !program.caller(lane));
+            kernel.create_thread(baseline.copied().unwrap_or_default());
         }
         for apc in (0..program.apcs()).filter_map(|index| program.apc(index)) {
             let kind = match apc.kind {

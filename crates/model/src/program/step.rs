@@ -5,8 +5,8 @@ use apclab_protocol::step::{Register, Step};
 
 use super::data::Change;
 use super::turn::Turn;
-use super::{Lane, lock_steps, place_of, thread};
-use crate::kernel::{APC_LEVEL, Answer, ApcId, BugCheck, Kernel, ObjectId, PASSIVE_LEVEL};
+use super::{Lane, caller, lock_steps, place_of, thread};
+use crate::kernel::{APC_LEVEL, Answer, BugCheck, Kernel, ObjectId, PASSIVE_LEVEL};
 
 /// What comes of a step for the one that executes it.
 pub(super) enum Effect {
@@ -24,6 +24,21 @@ pub(super) enum Effect {
     },
     /// It waits.
     Waits,
+    /// It goes into the block of a `call`.
+    Called,
+    /// It goes past the end of a `call`.
+    Returned,
+}
+
+/// How a wait has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ended {
+    /// With what it was for.
+    Granted,
+    /// Its time has passed.
+    Expired,
+    /// By a user APC.
+    Alerted,
 }
 
 /// In how many ways a step of the lane may go.
@@ -39,6 +54,7 @@ pub(super) fn choices(kernel: &Kernel, program: &Program<'_>, lane: usize, step:
             return lock_steps::acquire_choices(kernel, program, thread(lane), lock, mode);
         }
         Step::Release { lock } => return lock_steps::release_choices(kernel, program, lock),
+        Step::WaitAs { .. } => return caller::wait_choices(kernel, lane, step),
         _ => return 1,
     };
     takers.len().max(1)
@@ -57,6 +73,9 @@ impl Turn<'_> {
     fn execute(&mut self, place: Place, step: Step, choice: usize) -> Result<Effect, BugCheck> {
         let (t, program) = (thread(self.lane), self.program);
         let kernel = &mut *self.kernel;
+        if kernel.in_user_mode(t) {
+            kernel.begin_user_step(t);
+        }
         match step {
             Step::EnterCritical => kernel.enter_critical(t)?,
             Step::LeaveCritical => kernel.leave_critical(t)?,
@@ -79,7 +98,7 @@ impl Turn<'_> {
             }
             Step::Irql { to } => return Ok(Effect::Write(to, kernel.irql(t).into())),
             Step::Queue { apc, to } => {
-                let inserted = kernel.insert_apc(ApcId(apc.into()), t)?;
+                let inserted = caller::queue(kernel, program, t, apc)?;
                 if let Some(to) = to {
                     return Ok(Effect::Write(to, inserted.into()));
                 }
@@ -122,7 +141,14 @@ impl Turn<'_> {
             Step::Load { variable, to } => {
                 return Ok(Effect::Change(Change::Load(place, to, variable)));
             }
-            Step::Barrier | Step::Repeat { .. } | Step::End => {
+            Step::WaitAs { .. }
+            | Step::Call { .. }
+            | Step::End
+            | Step::Sleep { .. }
+            | Step::Start { .. }
+            | Step::Suspend { .. }
+            | Step::Resume { .. } => return caller::execute(kernel, self.lane, step, choice),
+            Step::Barrier | Step::Repeat { .. } => {
                 unreachable!("a barrier is an event of all lanes, and a cursor steers by itself")
             }
             _ => return lock_steps::execute(kernel, program, self.lane, step, choice),
@@ -132,17 +158,21 @@ impl Turn<'_> {
 }
 
 impl Lane {
-    /// The wait of the lane is over: with what it waited for, or because its time has passed.
+    /// The wait of the lane is over.
     pub(crate) fn wait_ended(
         &mut self,
         program: &Program<'_>,
         lane: usize,
-        granted: bool,
+        ended: Ended,
         changes: &mut Vec<Change>,
     ) {
         let place = place_of(lane);
+        let granted = ended == Ended::Granted;
         let effect = match program.step(place, self.next()) {
             Some(Step::WaitFor { to, .. }) => Effect::Write(to, granted.into()),
+            Some(Step::WaitAs { to, .. } | Step::Sleep { to, .. }) => {
+                Effect::Write(to, caller::answer(ended))
+            }
             Some(Step::Try { to, length, .. }) => Effect::Tried {
                 to,
                 acquired: granted,
@@ -165,13 +195,15 @@ impl Lane {
             Effect::Done | Effect::Write(..) | Effect::Change(_) => cursor.advance(program, place),
             Effect::Tried { acquired: true, .. } => cursor.enter_block(program, place),
             Effect::Tried { length, .. } => cursor.skip_block(program, place, length),
+            Effect::Called => cursor.enter_block(program, place),
+            Effect::Returned => cursor.leave_call(program, place),
             Effect::Waits => {}
         }
         changes.extend(match *effect {
             Effect::Write(to, value) => Some(Change::Put(place, to, value)),
             Effect::Tried { to, acquired, .. } => Some(Change::Put(place, to, acquired.into())),
             Effect::Change(change) => Some(change),
-            Effect::Done | Effect::Waits => None,
+            Effect::Done | Effect::Waits | Effect::Called | Effect::Returned => None,
         });
     }
 }

@@ -3,7 +3,8 @@
 use apclab_protocol::program::{Place, Program};
 
 use super::data::Change;
-use super::{Event, Lane, thread};
+use super::step::Ended;
+use super::{Event, Lane, index8, thread};
 use crate::kernel::{ApcId, BugCheck, Kernel};
 
 /// What an event of a lane may look at and change: the machine and the lane itself. Of the values it
@@ -42,8 +43,20 @@ impl Turn<'_> {
             Event::Expire { .. } => {
                 let expired = self.kernel.expire(t);
                 assert!(expired, "a wait that may expire does");
+                self.sleep_over()?;
                 self.at
-                    .wait_ended(self.program, self.lane, false, self.changes);
+                    .wait_ended(self.program, self.lane, Ended::Expired, self.changes);
+            }
+            Event::Alert { .. } => {
+                let ended = self.kernel.end_by_alert(t);
+                assert!(ended, "a wait that user APCs may end does");
+                self.sleep_over()?;
+                self.at
+                    .wait_ended(self.program, self.lane, Ended::Alerted, self.changes);
+            }
+            Event::UserApc { .. } => {
+                let ran = self.kernel.run_user_apc(t).expect("a user APC may run");
+                self.changes.push(Change::Ran(index8(ran.0 as usize)));
             }
         }
         Ok(())

@@ -85,7 +85,11 @@ impl<'p> Ample<'p> {
                 Event::Deliver { .. } | Event::Routine { .. } | Event::Return { .. } => {
                     self.apcs[lane]
                 }
-                Event::Barrier | Event::Grant { .. } | Event::Expire { .. } => return None,
+                Event::Barrier
+                | Event::Grant { .. }
+                | Event::Expire { .. }
+                | Event::Alert { .. }
+                | Event::UserApc { .. } => return None,
             });
         }
         let locks = 0..index8(self.program.locks());

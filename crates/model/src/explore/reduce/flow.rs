@@ -27,6 +27,10 @@ impl Flow {
                     open.push(None);
                     vec![index + 1, past(length)]
                 }
+                Step::Call { .. } => {
+                    open.push(None);
+                    vec![index + 1]
+                }
                 Step::End => match open.pop().flatten() {
                     Some(begin) => vec![begin + 1, index + 1],
                     None => vec![index + 1],

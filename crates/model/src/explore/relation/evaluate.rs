@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Arrival, List, Miss, Move, Range, Relation};
 use crate::explore::intern::Id;
 use crate::kernel::{BugCheck, Kernel};
-use crate::program::{Change, Event, Lane, Turn, grant_waits};
+use crate::program::{Change, Ended, Event, Lane, Turn, grant_waits};
 
 /// What a lane may do.
 pub(in crate::explore) struct Evaluated {
@@ -62,7 +62,7 @@ impl Relation<'_> {
         let mut woken = Vec::new();
         for granted in grant_waits(&mut kernel, self.places.len()) {
             if granted == lane {
-                place.wait_ended(self.program, lane, true, &mut changes);
+                place.wait_ended(self.program, lane, Ended::Granted, &mut changes);
             } else {
                 woken.push(granted);
             }
@@ -137,7 +137,7 @@ impl Relation<'_> {
                 let mut changes = Vec::new();
                 let before = Arc::clone(self.place(lane, place));
                 let mut at = Lane::clone(&before);
-                at.wait_ended(self.program, lane, true, &mut changes);
+                at.wait_ended(self.program, lane, Ended::Granted, &mut changes);
                 let arrival = self.arrival(lane, &before, at, &changes);
                 self.woken[lane].insert(place, arrival);
             }
