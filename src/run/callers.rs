@@ -38,7 +38,7 @@ use crate::nt::spin_lock::SpinLock;
 use crate::nt::try_lock::TryLock;
 use crate::wdm::irp::{Irp, Look};
 
-/// How long a stand-in sleeps before it looks whether a request of its lane was cancelled.
+/// How long a stand-in that has given the iteration up sleeps before it looks at the clock again.
 const SLICE_MS: u32 = 250;
 
 const IDLE: u32 = 0;
@@ -145,10 +145,10 @@ impl Caller {
         })
     }
 
-    /// Whether the request of the call that is under way was cancelled, or its thread is terminating.
-    fn abandoned(&self) -> bool {
-        let abandoned = |request: &mut Option<Look>| request.as_ref().is_some_and(Look::abandoned);
-        self.request.with(abandoned)
+    /// Whether the request of the call that is under way, if one is, is as wanted.
+    fn under_way(&self, wanted: impl FnOnce(&Look) -> bool) -> bool {
+        self.request
+            .with(|request| request.as_ref().is_some_and(wanted))
     }
 }
 
@@ -176,14 +176,16 @@ impl Callers {
         self.get(lane).is_some()
     }
 
+    /// Whether the request of a call that is under way was cancelled, or its thread is terminating.
+    pub(crate) fn abandoned(&self) -> bool {
+        let mut callers = self.lanes.iter().flatten();
+        callers.any(|caller| caller.under_way(Look::abandoned))
+    }
+
     /// Whether a call is under way that came through a file object.
     pub(crate) fn through(&self, file: usize) -> bool {
-        let through = |look: &Look| look.file() == file;
-        self.lanes.iter().flatten().any(|caller| {
-            caller
-                .request
-                .with(|request| request.as_ref().is_some_and(through))
-        })
+        let mut callers = self.lanes.iter().flatten();
+        callers.any(|caller| caller.under_way(|request| request.file() == file))
     }
 
     /// Lets no further call begin. One that is under way ends by itself: the run is halted.
@@ -244,11 +246,7 @@ impl Callers {
     }
 
     /// What the thread that stands in for a caller lane does in an iteration: waits until the lane is done, or
-    /// until the run gives the iteration up.
-    ///
-    /// A lane's thread that waits in a call looks at nothing but what it waits for, so that its wait is one
-    /// wait, as it is in every other lane. This thread looks for it: at the lane's requests, and at whether the
-    /// thread is to end. It then cancels the run, which ends the wait.
+    /// until the run gives the iteration up, at its deadline at the latest.
     pub(crate) fn stand_in(&self, run: &Run, lane: usize, irql: &Passive) {
         let Some(caller) = self.get(lane) else {
             return;
@@ -259,12 +257,8 @@ impl Callers {
                 run.iteration_timed_out();
                 break;
             }
-            if caller.abandoned() || run.held.abandoned(lane) {
-                run.control.cancel();
-                break;
-            }
             if let (Some(ended), Some(stop)) = (caller.ended(), run.control.stop()) {
-                wait_either(ended, stop, SLICE_MS.min(left), irql);
+                wait_either(ended, stop, left, irql);
             }
         }
         caller.await_end(run.frequency(), irql);

@@ -9,6 +9,7 @@ use crate::nt::event::{Event, Events, NOTIFICATION, Waited, wait};
 
 const STOP: usize = 0;
 const CALLBACK_RAN: usize = 1;
+const CLOSED: usize = 2;
 
 /// Shared by the run, its request and the session.
 pub(crate) struct Control {
@@ -24,7 +25,7 @@ impl Control {
     pub(crate) fn try_new() -> Result<Self, NtStatus> {
         Ok(Self {
             cancelled: AtomicBool::new(false),
-            events: Events::try_new(2, |_| NOTIFICATION)?,
+            events: Events::try_new(3, |_| NOTIFICATION)?,
         })
     }
 
@@ -60,6 +61,11 @@ impl Control {
         if self.cancelled() {
             self.halt_iteration();
         }
+    }
+
+    /// Signaled when no lane executes any further step.
+    pub(crate) fn closed(&self) -> Option<&Event> {
+        self.events.get(CLOSED)
     }
 
     /// The request's cancel callback says that it has come to its end.

@@ -27,17 +27,10 @@ struct Place {
     closed: bool,
 }
 
-/// A completion and its request.
-struct Completion {
-    /// The lane that starts the request.
-    lane: usize,
-    place: SpinLock<Place>,
-}
-
 /// The requests of all completions of a run.
 pub(crate) struct Held {
     /// For each APC of the program, which may be no completion.
-    completions: Vec<Option<Completion>>,
+    completions: Vec<Option<SpinLock<Place>>>,
 }
 
 impl Held {
@@ -48,19 +41,18 @@ impl Held {
     pub(crate) fn try_new(program: &Loaded) -> Result<Self, NtStatus> {
         let completions = try_vec(program.apcs.len(), |index| {
             let apc = program.apcs.get(index)?;
-            (apc.kind == ApcKind::Completion).then(|| Completion {
-                lane: apc.lane.into(),
-                place: SpinLock::new(Place {
+            (apc.kind == ApcKind::Completion).then(|| {
+                SpinLock::new(Place {
                     irp: None,
                     event: None,
                     closed: false,
-                }),
+                })
             })
         })?;
         Ok(Self { completions })
     }
 
-    fn get(&self, apc: u8) -> Option<&Completion> {
+    fn get(&self, apc: u8) -> Option<&SpinLock<Place>> {
         self.completions.get(usize::from(apc))?.as_ref()
     }
 
@@ -75,7 +67,7 @@ impl Held {
             return Err((irp, INVALID_PARAMETER));
         };
         // What is refused leaves the lock before it is dropped.
-        let refused = completion.place.with(|place| {
+        let refused = completion.with(|place| {
             if place.closed {
                 return Some((irp, event, OUT_OF_SEQUENCE));
             }
@@ -100,7 +92,7 @@ impl Held {
     /// Completes the request of a completion; `false` when none is held, `None` when the APC is no
     /// completion.
     pub(crate) fn complete(&self, apc: u8) -> Option<bool> {
-        let irp = self.get(apc)?.place.with(|place| place.irp.take());
+        let irp = self.get(apc)?.with(|place| place.irp.take());
         Some(irp.is_some_and(|irp| {
             irp.complete(SUCCESS, 0);
             true
@@ -110,32 +102,28 @@ impl Held {
     /// Whether the event of a completion's request is signaled; `None` when the APC is no completion.
     pub(crate) fn ran(&self, apc: u8) -> Option<bool> {
         let signaled = |place: &mut Place| place.event.as_ref().is_some_and(UserEvent::signaled);
-        Some(self.get(apc)?.place.with(signaled))
+        Some(self.get(apc)?.with(signaled))
     }
 
-    fn any(&self, wanted: impl Fn(&Completion, &Irp) -> bool) -> bool {
-        self.completions.iter().flatten().any(|completion| {
-            completion.place.with(|place| {
-                let irp = place.irp.as_ref();
-                irp.is_some_and(|irp| wanted(completion, irp))
-            })
-        })
+    fn any(&self, wanted: impl Fn(&Irp) -> bool) -> bool {
+        let mut places = self.completions.iter().flatten();
+        places.any(|place| place.with(|place| place.irp.as_ref().is_some_and(&wanted)))
     }
 
-    /// Whether a request that a lane has started was cancelled, or its thread is terminating.
-    pub(crate) fn abandoned(&self, lane: usize) -> bool {
-        self.any(|completion, irp| completion.lane == lane && irp.abandoned())
+    /// Whether a request that is held was cancelled, or its thread is terminating.
+    pub(crate) fn abandoned(&self) -> bool {
+        self.any(|irp| irp.abandoned())
     }
 
     /// Whether a request is held that came through a file object.
     pub(crate) fn through(&self, file: usize) -> bool {
-        self.any(|_, irp| irp.file() == file)
+        self.any(|irp| irp.file() == file)
     }
 
     /// Completes what is held, and holds nothing any more.
     pub(crate) fn close(&self) {
         for completion in self.completions.iter().flatten() {
-            let irp = completion.place.with(|place| {
+            let irp = completion.with(|place| {
                 place.closed = true;
                 place.irp.take()
             });

@@ -165,6 +165,7 @@ fn run_lanes(run: &Shared<Run>, irql: &Passive) -> Result<(), NtStatus> {
             .bind(run, |lane| held.get(lane).map_or(null_mut(), Held::object));
     }
     threads.extend(held.into_iter().filter_map(Held::run));
+    run.watch_callers(irql);
     drop(threads);
     Ok(())
 }

@@ -19,7 +19,7 @@ use super::locks::Locks;
 use super::program::Loaded;
 use super::trace::Trace;
 use crate::nt::clock::{self, Ticks};
-use crate::nt::event::{Events, Initial};
+use crate::nt::event::{Events, Initial, wait};
 use crate::nt::memory::{Shared, try_vec};
 use crate::nt::try_lock::TryLock;
 
@@ -199,6 +199,29 @@ impl Run {
         self.control.halt_iteration();
         self.callers.close();
         self.held.close();
+        if let Some(closed) = self.control.closed() {
+            closed.set();
+        }
+    }
+
+    /// Waits until the caller lanes have ended, and cancels the run when a request of theirs was cancelled or
+    /// the thread that made it is to end.
+    ///
+    /// Whoever waits in a call looks at nothing but what it waits for, so that a wait is one wait, as it is in
+    /// every other lane. This looks for it, and cancelling ends the wait.
+    pub(crate) fn watch_callers(&self, irql: &Passive) {
+        const SLICE_MS: u32 = 250;
+        if !self.program.has_callers {
+            return;
+        }
+        while !self.closed.load(Ordering::Acquire) {
+            if self.callers.abandoned() || self.held.abandoned() {
+                self.control.cancel();
+            }
+            if let Some(closed) = self.control.closed() {
+                wait(closed, SLICE_MS, irql);
+            }
+        }
     }
 
     /// Whether no further iteration begins.
@@ -246,13 +269,16 @@ impl Run {
     /// All lanes have begun, and none has taken a step: decides whether the program can run on such
     /// a baseline. An APC that is queued to a thread with APCs disabled would never be delivered.
     pub(crate) fn judge_baseline(&self) {
-        let disabled = self.baseline.iter().any(|byte| {
+        let lanes = self.baseline.iter().zip(&self.program.lanes);
+        // No APC of the driver's is queued to a caller lane, and its first call may have come already.
+        let disabled = lanes.filter(|(_, code)| !code.caller).any(|(byte, _)| {
             let context = Context::from_byte(byte.load(Ordering::Acquire));
             context.apcs_disabled || context.all_apcs_disabled || context.irql != 0
         });
         if disabled && self.program.verified.queues_apcs {
             self.not_runnable.store(true, Ordering::Release);
             self.over.store(true, Ordering::Release);
+            self.close();
         }
     }
 

@@ -3,7 +3,7 @@
 //! The layouts are those of wdk-sys' bindings. Each field is read or written by itself, through its
 //! offset: the I/O manager may write to others at the same time.
 
-use core::mem::{forget, offset_of};
+use core::mem::offset_of;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
@@ -216,8 +216,7 @@ impl Irp {
 
     /// `IoCompleteRequest`, without a boost. IRQL <= DISPATCH_LEVEL. Gives the status.
     pub(crate) fn complete(self, status: NtStatus, written: usize) -> NtStatus {
-        let irp = self.0.0;
-        forget(self);
+        let Self(Look(irp)) = self;
         // SAFETY: the driver owns the IRP, and the field has this type.
         unsafe { field::<IRP, NtStatus>(irp, STATUS).write(status) };
         // SAFETY: as above.
