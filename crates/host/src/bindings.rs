@@ -5,7 +5,7 @@ use crate::bugcheck;
 use crate::dispatch::Fault;
 use crate::exports;
 use crate::kmdf;
-use crate::machine::Machine;
+use crate::machine::{Machine, ObjectType, Types};
 use crate::memory::Request;
 use crate::stack::{INTRINSICS, Thunks};
 
@@ -47,8 +47,11 @@ impl Machine {
     pub(crate) fn find_import(&self, dll: &str, function: &str) -> Option<u64> {
         let libraries = self.libraries;
         match dll.to_ascii_lowercase().as_str() {
-            "ntoskrnl.exe" if function == "PsThreadType" => Some(self.lock().thread_type.0),
-            "ntoskrnl.exe" => self.system_routine(function),
+            "ntoskrnl.exe" => match function {
+                "PsThreadType" => Some(self.lock().types.thread.variable),
+                "ExEventObjectType" => Some(self.lock().types.event.variable),
+                _ => self.system_routine(function),
+            },
             "hal.dll" => self.thunks.find(libraries.hal..libraries.loader, function),
             "wdfldr.sys" => self
                 .thunks
@@ -98,11 +101,19 @@ impl Machine {
 pub(crate) fn machine(options: Options) -> std::io::Result<std::sync::Arc<Machine>> {
     let (libraries, thunks) = Libraries::generate()?;
     let machine = Machine::new(options, libraries, thunks)?;
-    let kind = machine.opaque();
-    let variable = machine.give(&kind.to_le_bytes());
-    let variable = variable.map_err(|_| std::io::Error::from(std::io::ErrorKind::OutOfMemory))?;
+    let object_type = || {
+        let object = machine.opaque();
+        let variable = machine.give(&object.to_le_bytes());
+        let variable =
+            variable.map_err(|_| std::io::Error::from(std::io::ErrorKind::OutOfMemory))?;
+        std::io::Result::Ok(ObjectType { variable, object })
+    };
+    let types = Types {
+        thread: object_type()?,
+        event: object_type()?,
+    };
     let mut state = machine.lock();
-    state.thread_type = (variable, kind);
+    state.types = types;
     state.framework.unload_thunk = machine.framework_unload();
     drop(state);
     Ok(machine)

@@ -18,6 +18,10 @@ pub(crate) const PAGE_FAULT_IN_NONPAGED_AREA: u32 = 0x50;
 pub(crate) const DRIVER_IRQL_NOT_LESS_OR_EQUAL: u32 = 0xD1;
 /// Driver Verifier's collection of misuses.
 pub(crate) const DRIVER_VERIFIER_DETECTED_VIOLATION: u32 = 0xC4;
+/// Driver Verifier's checks of I/O.
+const DRIVER_VERIFIER_IOMANAGER_VIOLATION: u32 = 0xC9;
+/// An IRP was completed that had been completed.
+pub(crate) const MULTIPLE_IRP_COMPLETE_REQUESTS: u32 = 0x44;
 /// A fast-fail (`int 0x29`).
 pub(crate) const KERNEL_SECURITY_CHECK_FAILURE: u32 = 0x139;
 /// A spin lock was acquired by the thread that holds it.
@@ -55,6 +59,16 @@ pub(crate) fn verifier(kind: u64, second: u64, reason: impl Into<String>) -> Bug
     check(
         DRIVER_VERIFIER_DETECTED_VIOLATION,
         [kind, second, 0, 0],
+        reason,
+    )
+}
+
+/// Misuse of IRPs; `kind` is parameter 1 on the page of bug check 0xC9.
+pub(crate) fn io(kind: u64, rest: [u64; 3], reason: impl Into<String>) -> BugCheck {
+    let [second, third, fourth] = rest;
+    check(
+        DRIVER_VERIFIER_IOMANAGER_VIOLATION,
+        [kind, second, third, fourth],
         reason,
     )
 }

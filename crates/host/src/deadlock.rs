@@ -134,6 +134,11 @@ impl State {
             let sources = holders.iter().map(|holder| self.releaser(holder)).collect();
             return Doing::Waits(Needs { sources, all: true });
         }
+        if kernel.is_suspended(id) && !kernel.may_return(id) {
+            // Whoever has suspended it may resume it, or a caller of the host may.
+            let sources = vec![Source::Anything];
+            return Doing::Waits(Needs { sources, all: true });
+        }
         let Some(wait) = kernel.object_wait(id) else {
             return Doing::Acts;
         };
@@ -249,7 +254,7 @@ impl State {
 /// How a lock is wanted that can be had in more than one way.
 fn mode(lock: LockId, exclusive: bool) -> &'static str {
     match (lock, exclusive) {
-        (LockId::FastMutex(_), _) => "",
+        (LockId::FastMutex(_) | LockId::CriticalSection(_), _) => "",
         (_, true) => " (exclusive)",
         (_, false) => " (shared)",
     }

@@ -2,8 +2,9 @@
 #![allow(unsafe_code, reason = "reads what a kernel routine may have changed")]
 
 use std::cell::UnsafeCell;
+use std::sync::atomic::Ordering;
 
-use apclab_model::kernel::{BugCheck, Next};
+use apclab_model::kernel::{ApcId, BugCheck, Next};
 
 use crate::bugcheck;
 use crate::dispatch::Fault;
@@ -39,6 +40,12 @@ impl Thread {
         let Some((id, _)) = state.kernel.begin_delivery(self.id) else {
             return Ok(state);
         };
+        if let Some(irp) = state.io.completions.remove(&id) {
+            return self.deliver_completion(state, id, irp);
+        }
+        if state.kernel.is_suspended(self.id) {
+            return self.stay_suspended(state);
+        }
         let routines = state.begin_apc(id)?;
         drop(state);
         // The kernel routine may change the normal routine and its three arguments.
@@ -69,6 +76,61 @@ impl Thread {
         Ok(state)
     }
 
+    /// Runs the APC that tells this thread of the completion of a request of its own.
+    fn deliver_completion<'a>(
+        &'a self,
+        mut state: Guard<'a>,
+        apc: ApcId,
+        irp: u64,
+    ) -> Result<Guard<'a>, Fault> {
+        let close = state.conclude_irp(irp)?;
+        state.kernel.kernel_routine_returned(self.id)?;
+        state.kernel.remove_apc(apc)?;
+        state.wake();
+        self.machine.callers.notify_all();
+        let Some(file) = close else {
+            return Ok(state);
+        };
+        drop(state);
+        self.machine.begin_close(file);
+        Ok(self.lock())
+    }
+
+    /// Runs the APC that suspends this thread: it waits until nobody does any more. Special kernel
+    /// APCs run meanwhile.
+    fn stay_suspended<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>, Fault> {
+        if state.kernel.kernel_routine_returned(self.id)? == Next::NormalRoutine {
+            // Those who wait for a lock of this thread's have not been in a deadlock so far either.
+            state = self.await_resumption(state)?;
+            state.kernel.normal_routine_returned(self.id)?;
+            state.wake();
+        }
+        Ok(state)
+    }
+
+    fn await_resumption<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>, Fault> {
+        if state.scheduler.is_some() {
+            while self.pass(&mut state, Place::Suspended)? == Turn::Deliver {
+                state = self.deliver_one(state)?;
+            }
+            return Ok(state);
+        }
+        loop {
+            if self.machine.stopped() {
+                return Err(Fault::Stopped);
+            }
+            if state.kernel.deliverable(self.id).is_some() {
+                state = self.deliver_one(state)?;
+            } else if state.kernel.may_return(self.id) {
+                return Ok(state);
+            } else {
+                self.shared.asleep.store(true, Ordering::SeqCst);
+                self.shared.wake.wait(&mut state);
+                self.shared.asleep.store(false, Ordering::SeqCst);
+            }
+        }
+    }
+
     /// Ends the thread in the kernel's books: checks it, and runs the rundown routines of the APCs
     /// that were still queued to it.
     pub(crate) fn end(&self) -> Result<(), Fault> {
@@ -76,6 +138,20 @@ impl Thread {
         let flushed = state.kernel.end_thread(self.id)?;
         state.ended.insert(self.id);
         for id in flushed {
+            if let Some(irp) = state.io.completions.remove(&id) {
+                state.kernel.remove_apc(id)?;
+                let close = state.conclude_irp(irp)?;
+                drop(state);
+                self.machine.callers.notify_all();
+                if let Some(file) = close {
+                    self.machine.begin_close(file);
+                }
+                state = self.lock();
+                continue;
+            }
+            if state.is_suspension(self.id, id) {
+                continue;
+            }
             let routines = state.begin_apc(id)?;
             if routines.rundown == 0 {
                 let reason = format!(

@@ -31,6 +31,10 @@ pub struct Host {
 const FIRST_PROCESS: u64 = 1000;
 
 impl Host {
+    pub(crate) fn machine(&self) -> &Arc<Machine> {
+        &self.driver.machine
+    }
+
     /// Loads the driver and starts its device: the image's entry point, `AddDevice`, the device's
     /// hardware and power callbacks.
     ///
@@ -66,7 +70,7 @@ impl Host {
         let (file, irp) = machine.system_call(process, "IRP_MJ_CREATE", move |thread| {
             let (file, irp) = {
                 let mut state = thread.lock();
-                let file = state.io.add_file(process);
+                let file = state.io.add_file(process, thread.machine.opaque());
                 (file, state.add_irp(file, Major::Create, &[])?)
             };
             // Only a system buffer can be refused, and a create request has none.
@@ -216,8 +220,8 @@ impl Drop for Host {
 #[derive(Debug)]
 pub struct File {
     machine: Arc<Machine>,
-    id: u64,
-    process: u64,
+    pub(crate) id: u64,
+    pub(crate) process: u64,
     open: bool,
 }
 
@@ -267,20 +271,24 @@ impl File {
             }
             Ok(irp)
         })?;
-        // Without memory for the system buffer the I/O manager fails the request itself.
+        Ok(self.pending(irp, code))
+    }
+
+    /// What is known of a request that has been sent. Without memory for the system buffer the I/O
+    /// manager fails it itself.
+    pub(crate) fn pending(&self, irp: Option<u64>, code: u32) -> Pending {
         let refused = Completion {
             status: status::INSUFFICIENT_RESOURCES,
             information: 0,
         };
         let result = irp.is_none().then(|| (refused, Vec::new()));
-        let machine = Arc::clone(&self.machine);
-        Ok(Pending {
-            machine,
+        Pending {
+            machine: Arc::clone(&self.machine),
             irp: irp.unwrap_or(0),
             code,
-            process,
+            process: self.process,
             result: Mutex::new(result),
-        })
+        }
     }
 
     /// Closes the handle: IRP_MJ_CLEANUP now, IRP_MJ_CLOSE when no request is left.
@@ -317,13 +325,30 @@ impl Drop for File {
 #[derive(Debug)]
 pub struct Pending {
     machine: Arc<Machine>,
-    irp: u64,
+    pub(crate) irp: u64,
     code: u32,
     process: u64,
     result: Mutex<Option<(Completion, Vec<u8>)>>,
 }
 
 impl Pending {
+    /// The completion with the output bytes, if there is one: without waiting. Of a request of a
+    /// [`UserThread`](crate::UserThread) there is one when that thread has learnt of it.
+    ///
+    /// # Errors
+    /// As every call.
+    pub fn done(&self) -> Result<Option<(Completion, Vec<u8>)>, HostError> {
+        let mut result = self.result.lock();
+        if result.is_none() {
+            let mut state = self.machine.lock();
+            if self.machine.stopped() {
+                return Err(state.error());
+            }
+            *result = state.take_completed(self.irp);
+        }
+        Ok(result.clone())
+    }
+
     /// Waits at most `timeout` for the completion. Gives it with the output bytes; again when it
     /// is called again.
     ///

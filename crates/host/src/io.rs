@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use apclab_model::kernel::BugCheck;
+use apclab_model::kernel::{ApcId, ApcKind, BugCheck, ThreadId};
 
+use crate::irp::Wdm;
 use crate::machine::State;
 use crate::memory::Request;
 use crate::pool_errors::free_error;
@@ -29,6 +30,24 @@ pub(crate) enum Major {
     },
 }
 
+/// The status and the output of a completed request.
+pub(crate) type Answer = (Completion, Vec<u8>);
+
+/// The user thread that has sent a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Requester {
+    pub(crate) thread: ThreadId,
+    /// The event object that is signaled when the request is completed.
+    pub(crate) event: Option<u64>,
+}
+
+impl Irp {
+    /// Whether the driver, or the framework for it, has it still.
+    pub(crate) fn outstanding(&self) -> bool {
+        self.done.is_none() && self.answer.is_none()
+    }
+}
+
 /// A request of user mode.
 #[derive(Debug)]
 pub(crate) struct Irp {
@@ -38,10 +57,19 @@ pub(crate) struct Irp {
     pub(crate) buffer: Option<u64>,
     /// The framework's request, while there is one.
     pub(crate) request: Option<u64>,
+    /// Its IRP, when the driver has seen it.
+    pub(crate) wdm: Option<Wdm>,
+    /// The user thread that has sent it, if it is one.
+    pub(crate) requester: Option<Requester>,
+    /// Whether its dispatch has said or will say that it is pending: then the requester learns of
+    /// the completion by an APC.
+    pub(crate) pending: bool,
     /// Whether it has been cancelled.
     pub(crate) cancelled: bool,
+    /// What it was completed with, while the requester has not learnt of it.
+    pub(crate) answer: Option<Answer>,
     /// How it ended, and what is copied to the output buffer.
-    pub(crate) done: Option<(Completion, Vec<u8>)>,
+    pub(crate) done: Option<Answer>,
     /// Whether nobody waits for it any more.
     pub(crate) orphaned: bool,
 }
@@ -52,6 +80,8 @@ pub(crate) struct OpenFile {
     /// The framework's file object, while there is one.
     pub(crate) object: Option<u64>,
     pub(crate) process: u64,
+    /// The address of its FILE_OBJECT, which the driver must not look into.
+    pub(crate) address: u64,
     /// Requests that are not completed.
     pub(crate) outstanding: usize,
     /// Whether IRP_MJ_CLEANUP has been sent.
@@ -63,6 +93,8 @@ pub(crate) struct OpenFile {
 pub(crate) struct Io {
     pub(crate) files: BTreeMap<u64, OpenFile>,
     pub(crate) irps: BTreeMap<u64, Irp>,
+    /// The APCs that tell user threads of completed requests.
+    pub(crate) completions: BTreeMap<ApcId, u64>,
     next: u64,
 }
 
@@ -73,11 +105,12 @@ impl Io {
     }
 
     /// Adds a file that is being opened.
-    pub(crate) fn add_file(&mut self, process: u64) -> u64 {
+    pub(crate) fn add_file(&mut self, process: u64, address: u64) -> u64 {
         let id = self.number();
         let file = OpenFile {
             object: None,
             process,
+            address,
             outstanding: 0,
             cleaned: false,
         };
@@ -87,7 +120,7 @@ impl Io {
 
     /// Requests that are not completed, for a report.
     pub(crate) fn outstanding(&self) -> Vec<String> {
-        let open = self.irps.iter().filter(|(_, irp)| irp.done.is_none());
+        let open = self.irps.iter().filter(|(_, irp)| irp.outstanding());
         let name = |(id, irp): (&u64, &Irp)| match irp.major {
             Major::Create => format!("create request {id}"),
             Major::Control { code, .. } => format!("IOCTL request {id} with code {code:#x}"),
@@ -97,7 +130,7 @@ impl Io {
 
     /// Requests of the driver or the framework that are not completed.
     pub(crate) fn any_outstanding(&self) -> bool {
-        self.irps.values().any(|irp| irp.done.is_none())
+        self.irps.values().any(Irp::outstanding)
     }
 }
 
@@ -133,7 +166,11 @@ impl State {
             file,
             buffer,
             request: None,
+            wdm: None,
+            requester: None,
+            pending: false,
             cancelled: false,
+            answer: None,
             done: None,
             orphaned: false,
         };
@@ -144,35 +181,80 @@ impl State {
         Ok(Some(id))
     }
 
-    /// Completes a request: copies the output back unless the status is of the error class, at
-    /// most as much as fits. Gives the file to close when this was what its close waited for.
-    pub(crate) fn complete_irp(
+    /// Takes the completion of a request: copies the output back unless the status is of the error
+    /// class, at most as much as fits. Its requester learns of it by [`State::conclude_irp`].
+    pub(crate) fn complete_irp(&mut self, id: u64, completion: Completion) -> Result<(), BugCheck> {
+        let Some(irp) = self.io.irps.get_mut(&id) else {
+            return Ok(());
+        };
+        irp.request = None;
+        let (buffer, major) = (irp.buffer.take(), irp.major);
+        let packet = irp.wdm.as_mut().and_then(|wdm| wdm.address.take());
+        let mut output = Vec::new();
+        if let Some(buffer) = buffer
+            && let Major::Control { output: room, .. } = major
+            && !status::is_error(completion.status)
+        {
+            let length = completion.information.min(room);
+            output = self.memory.read_bytes(buffer, length)?;
+        }
+        for block in [buffer, packet].into_iter().flatten() {
+            let freed = self.memory.pool.free(block);
+            freed.map_err(|error| free_error(&self.memory, block, &error))?;
+        }
+        if let Some(irp) = self.io.irps.get_mut(&id) {
+            irp.answer = Some((completion, output));
+        }
+        Ok(())
+    }
+
+    /// Tells the requester of a completed request: by a special kernel APC when it is a user thread
+    /// that has been told that the request is pending, otherwise at once. `by` has completed it.
+    /// Gives the file to close when this was what its close waited for.
+    pub(crate) fn tell_requester(
         &mut self,
         id: u64,
-        completion: Completion,
+        by: ThreadId,
     ) -> Result<Option<u64>, BugCheck> {
+        let irp = self.io.irps.get(&id);
+        if let Some(Requester { thread, .. }) =
+            irp.filter(|irp| irp.pending).and_then(|irp| irp.requester)
+            && self.threads.contains_key(&thread)
+        {
+            let apc = self.kernel.create_apc(thread, ApcKind::Special);
+            if self.kernel.insert_apc(apc, by)? {
+                self.io.completions.insert(apc, id);
+                self.wake();
+                return Ok(None);
+            }
+            self.kernel.remove_apc(apc)?;
+        }
+        self.conclude_irp(id)
+    }
+
+    /// The requester of a completed request learns of it, and its event is signaled. Gives the file
+    /// to close as [`State::tell_requester`] does.
+    pub(crate) fn conclude_irp(&mut self, id: u64) -> Result<Option<u64>, BugCheck> {
         let Some(irp) = self.io.irps.get_mut(&id) else {
             return Ok(None);
         };
-        let buffer = irp.buffer.take();
-        let (file, major, orphaned) = (irp.file, irp.major, irp.orphaned);
-        let mut output = Vec::new();
-        if let Some(buffer) = buffer {
-            if let Major::Control { output: room, .. } = major
-                && !status::is_error(completion.status)
-            {
-                output = self
-                    .memory
-                    .read_bytes(buffer, completion.information.min(room))?;
-            }
-            let freed = self.memory.pool.free(buffer);
-            freed.map_err(|error| free_error(&self.memory, buffer, &error))?;
-        }
-        if orphaned {
+        let file = irp.file;
+        irp.done = irp.answer.take();
+        // The I/O manager leaves the event alone when a request fails at once.
+        let failed = irp
+            .done
+            .as_ref()
+            .is_none_or(|done| status::is_error(done.0.status));
+        let event = irp.requester.and_then(|requester| requester.event);
+        let signals = irp.pending || !failed;
+        if irp.orphaned {
             self.io.irps.remove(&id);
-        } else if let Some(irp) = self.io.irps.get_mut(&id) {
-            irp.request = None;
-            irp.done = Some((completion, output));
+        }
+        if let Some(event) = event.filter(|_| signals) {
+            self.change_event(event, true, "the completion of a request")?;
+        }
+        if let Some(event) = event {
+            self.dereference_object(event)?;
         }
         let Some(entry) = self.io.files.get_mut(&file) else {
             return Ok(None);
@@ -182,7 +264,7 @@ impl State {
     }
 
     /// Takes the result of a completed request.
-    pub(crate) fn take_completed(&mut self, id: u64) -> Option<(Completion, Vec<u8>)> {
+    pub(crate) fn take_completed(&mut self, id: u64) -> Option<Answer> {
         let irp = self.io.irps.get(&id)?;
         irp.done.as_ref()?;
         self.io.irps.remove(&id)?.done

@@ -51,6 +51,8 @@ mod image;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod io;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod irp;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod kmdf;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod locks;
@@ -79,6 +81,10 @@ mod thread;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod time;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod user;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod user_mode;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod waits;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod workers;
@@ -95,4 +101,8 @@ pub use report::{
 };
 pub use schedule::{Choice, Exploration, Schedule, explore_schedules};
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-pub use unsupported::{File, Host, Pending};
+pub use unsupported::{
+    CriticalSection, File, Host, Pending, UserEvent, UserHandle, UserRef, UserThread,
+};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub use user::{CriticalSection, UserEvent, UserHandle, UserRef, UserThread};

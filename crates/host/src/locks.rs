@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use apclab_model::kernel::{
-    BugCheck, FastMutexId, FastMutexKind, LockId, ObjectId, PushLockId, ResourceId,
+    BugCheck, CriticalSectionId, FastMutexId, FastMutexKind, LockId, ObjectId, PushLockId,
+    ResourceId,
 };
 
 use crate::bugcheck;
@@ -28,6 +29,9 @@ pub(crate) struct Locks {
     mutexes: BTreeMap<u64, ObjectId>,
     resources: BTreeMap<u64, ResourceId>,
     push: BTreeMap<u64, PushLockId>,
+    /// Those of user mode, with numbers that name them.
+    critical_sections: BTreeMap<CriticalSectionId, u64>,
+    next_critical_section: u64,
 }
 
 impl Locks {
@@ -43,7 +47,26 @@ impl Locks {
             resources.map(move |(at, id)| (LockId::Resource(*id), named("resource", *at)));
         let push = self.push.iter();
         let push = push.map(move |(at, id)| (LockId::PushLock(*id), named("push lock", *at)));
-        fast.chain(resources).chain(push)
+        let sections = self.critical_sections.iter();
+        let sections = sections.map(|(id, n)| {
+            (
+                LockId::CriticalSection(*id),
+                format!("critical section {n}"),
+            )
+        });
+        fast.chain(resources).chain(push).chain(sections)
+    }
+
+    /// A critical section of user mode has been made.
+    pub(crate) fn add_critical_section(&mut self, id: CriticalSectionId) {
+        self.next_critical_section += 1;
+        self.critical_sections
+            .insert(id, self.next_critical_section);
+    }
+
+    /// A critical section of user mode has been deleted.
+    pub(crate) fn remove_critical_section(&mut self, id: CriticalSectionId) {
+        self.critical_sections.remove(&id);
     }
 }
 

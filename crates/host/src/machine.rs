@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use apclab_model::kernel::{BugCheck, EventKind, Kernel, ObjectId, ThreadId};
+use apclab_model::kernel::{Alert, ApcId, BugCheck, Kernel, ThreadId};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::apcs::Apcs;
@@ -28,11 +28,31 @@ use crate::scheduler::Scheduler;
 use crate::stack::Thunks;
 use crate::thread::Shared;
 use crate::time::{self, ticks};
+use crate::user_mode::QueuedRoutine;
 use crate::workers::Workers;
 use crate::{Options, Schedule};
 
 /// The process id of the System process, in which drivers' threads run.
 pub(crate) const SYSTEM_PROCESS: u64 = 4;
+
+/// A type object, and the exported variable that points to it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ObjectType {
+    pub(crate) variable: u64,
+    pub(crate) object: u64,
+}
+
+/// The type objects that the driver can name.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Types {
+    /// `PsThreadType`.
+    pub(crate) thread: ObjectType,
+    /// `ExEventObjectType`.
+    pub(crate) event: ObjectType,
+}
+
+/// What a user APC does.
+pub(crate) type UserRoutine = Arc<dyn Fn() + Send + Sync>;
 
 /// What the lock protects.
 pub(crate) struct State {
@@ -53,10 +73,10 @@ pub(crate) struct State {
     pub(crate) failures: Failures,
     /// Who runs when, unless all run at the same time.
     pub(crate) scheduler: Option<Scheduler>,
-    /// An event that nobody sets, for delays.
-    pub(crate) never: ObjectId,
-    /// The addresses of the variable PsThreadType and of the type object that it points to.
-    pub(crate) thread_type: (u64, u64),
+    /// The routines of user APCs that are queued.
+    pub(crate) user_apcs: BTreeMap<ApcId, QueuedRoutine>,
+    /// The type objects that the driver can name.
+    pub(crate) types: Types,
     /// What ended the machine, when nobody switched it off.
     ending: Option<HostError>,
     /// How many OS threads belong to the machine.
@@ -68,22 +88,24 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// The type object of threads.
-    pub(crate) fn thread_type(&self) -> u64 {
-        self.thread_type.1
-    }
-
     /// Why the machine does not serve the host's callers any more.
     pub(crate) fn error(&self) -> HostError {
         self.ending.clone().unwrap_or(HostError::Off)
     }
 
+    fn has_something_to_do(&self, id: ThreadId) -> bool {
+        let kernel = &self.kernel;
+        kernel.deliverable(id).is_some()
+            || kernel.grantable(id).is_some()
+            || kernel.alert(id) == Alert::Must
+            || kernel.user_deliverable(id).is_some()
+            || (kernel.is_suspended(id) && kernel.may_return(id))
+    }
+
     /// Wakes every sleeping thread that has something to do.
     pub(crate) fn wake(&self) {
         for (id, shared) in &self.threads {
-            if shared.asleep.load(Ordering::SeqCst)
-                && (self.kernel.deliverable(*id).is_some() || self.kernel.grantable(*id).is_some())
-            {
+            if shared.asleep.load(Ordering::SeqCst) && self.has_something_to_do(*id) {
                 shared.wake.notify_one();
             }
         }
@@ -134,8 +156,7 @@ impl Machine {
         thunks: Thunks,
     ) -> std::io::Result<Arc<Self>> {
         faults::install();
-        let mut kernel = Kernel::new(options.profile);
-        let never = kernel.create_event(EventKind::Notification, false);
+        let kernel = Kernel::new(options.profile);
         let processors = match options.schedule {
             Schedule::Free => std::thread::available_parallelism().map_or(1, NonZero::get) as u64,
             _ => 1,
@@ -155,8 +176,8 @@ impl Machine {
             log: Vec::new(),
             failures: Failures::default(),
             scheduler: Scheduler::new(&options.schedule, ticks(options.short_timeout)),
-            never,
-            thread_type: (0, 0),
+            user_apcs: BTreeMap::new(),
+            types: Types::default(),
             ending: None,
             running: 0,
             created: 0,

@@ -1,10 +1,14 @@
-//! Thread objects, references to them, and the kernel's handle table.
+//! Thread objects, event objects, references to them, and the handle tables.
 
 use std::collections::BTreeMap;
 
-use apclab_model::kernel::{BugCheck, Kernel, ObjectId, ThreadId};
+use apclab_model::kernel::{BugCheck, EventKind, Kernel, ObjectId, ThreadId};
 
 use crate::bugcheck;
+use crate::events::KEVENT_SIZE;
+use crate::machine::State;
+use crate::memory::Request;
+use crate::pool_errors::free_error;
 use crate::report::Leak;
 
 #[derive(Debug)]
@@ -21,12 +25,26 @@ struct ThreadObject {
 #[derive(Debug)]
 struct Handle {
     object: u64,
+    /// Whether a program of user mode has opened it.
+    user: bool,
 }
 
-/// The object manager of a machine, as far as threads go.
+/// What an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Thread,
+    Event,
+}
+
+/// Pool tag of event objects.
+const EVENT_TAG: u32 = u32::from_le_bytes(*b"Even");
+
+/// The object manager of a machine: threads and events.
 #[derive(Debug, Default)]
 pub(crate) struct Objects {
     threads: BTreeMap<u64, ThreadObject>,
+    /// The references to the event objects.
+    events: BTreeMap<u64, u64>,
     handles: BTreeMap<u64, Handle>,
     next_handle: u64,
 }
@@ -84,8 +102,25 @@ impl Objects {
         if let Some(thread) = self.threads.get_mut(&object) {
             thread.references += 1;
         }
-        self.handles.insert(value, Handle { object });
+        let user = false;
+        self.handles.insert(value, Handle { object, user });
         value
+    }
+
+    /// Opens a handle of a program of user mode to the event object, whose first reference it is.
+    fn open_event(&mut self, object: u64) -> u64 {
+        self.next_handle += 4;
+        self.events.insert(object, 1);
+        let user = true;
+        self.handles
+            .insert(self.next_handle, Handle { object, user });
+        self.next_handle
+    }
+
+    /// What the object at `object` is.
+    pub(crate) fn kind(&self, object: u64) -> Option<Kind> {
+        let thread = self.threads.contains_key(&object).then_some(Kind::Thread);
+        thread.or_else(|| self.events.contains_key(&object).then_some(Kind::Event))
     }
 
     /// The object behind a handle.
@@ -98,16 +133,12 @@ impl Objects {
         handle & KERNEL_HANDLE == KERNEL_HANDLE
     }
 
-    /// Closes a handle; `false` when there is none.
-    pub(crate) fn close(&mut self, handle: u64, kernel: &mut Kernel) -> Result<bool, BugCheck> {
-        match self.handles.remove(&handle) {
-            Some(handle) => self.dereference(handle.object, kernel).map(|()| true),
-            None => Ok(false),
-        }
-    }
-
     /// `ObfReferenceObject`.
     pub(crate) fn reference(&mut self, object: u64) -> Result<u64, BugCheck> {
+        if let Some(references) = self.events.get_mut(&object) {
+            *references += 1;
+            return Ok(*references);
+        }
         let thread = self
             .threads
             .get_mut(&object)
@@ -116,8 +147,8 @@ impl Objects {
         Ok(thread.references)
     }
 
-    /// `ObfDereferenceObject`: the last one frees the object.
-    pub(crate) fn dereference(&mut self, object: u64, kernel: &mut Kernel) -> Result<(), BugCheck> {
+    /// `ObfDereferenceObject` of a thread: the last one frees the object.
+    fn dereference_thread(&mut self, object: u64, kernel: &mut Kernel) -> Result<(), BugCheck> {
         let handles = self.handles_to(object);
         let thread = self
             .threads
@@ -125,16 +156,7 @@ impl Objects {
             .ok_or_else(|| unknown(object))?;
         thread.references -= 1;
         if thread.references < handles + u64::from(thread.running) {
-            let reason = format!(
-                "{} was dereferenced more often than it was referenced",
-                thread.name
-            );
-            let parameters = [0, object, 2, thread.references];
-            return Err(bugcheck::check(
-                bugcheck::REFERENCE_BY_POINTER,
-                parameters,
-                reason,
-            ));
+            return Err(too_few(&thread.name, object, thread.references));
         }
         if thread.references == 0 {
             kernel.remove_object(thread.ended).map_err(|mut check| {
@@ -157,7 +179,7 @@ impl Objects {
     /// What the driver has left behind.
     pub(crate) fn leaks(&self, driver_thread: impl Fn(&str) -> bool) -> Vec<Leak> {
         let mut leaks = Vec::new();
-        for (value, handle) in &self.handles {
+        for (value, handle) in self.handles.iter().filter(|(_, handle)| !handle.user) {
             let object = self.threads.get(&handle.object);
             let object = object.map_or_else(String::new, |thread| thread.name.clone());
             leaks.push(Leak::Handle {
@@ -180,8 +202,66 @@ impl Objects {
                 });
             }
         }
+        for (address, references) in &self.events {
+            let count = references - self.handles_to(*address);
+            if count > 0 {
+                let object = "an event object".to_owned();
+                leaks.push(Leak::References { object, count });
+            }
+        }
         leaks
     }
+}
+
+impl State {
+    /// Makes an event object with a handle for a program of user mode. Gives the object and the
+    /// handle; `None` when there is no memory.
+    pub(crate) fn create_event_object(
+        &mut self,
+        kind: EventKind,
+        signaled: bool,
+    ) -> Result<Option<(u64, u64)>, BugCheck> {
+        let size = usize::try_from(KEVENT_SIZE).unwrap_or(usize::MAX);
+        let Some(address) = self.memory.pool.allocate(Request::system(size, EVENT_TAG)) else {
+            return Ok(None);
+        };
+        self.initialize_event(address, kind, signaled)?;
+        Ok(Some((address, self.objects.open_event(address))))
+    }
+
+    /// `ObfDereferenceObject`: the last one frees the object.
+    pub(crate) fn dereference_object(&mut self, object: u64) -> Result<(), BugCheck> {
+        let handles = self.objects.handles_to(object);
+        let Some(references) = self.objects.events.get_mut(&object) else {
+            return self.objects.dereference_thread(object, &mut self.kernel);
+        };
+        *references -= 1;
+        let left = *references;
+        if left < handles {
+            return Err(too_few("an event object", object, left));
+        }
+        if left == 0 {
+            self.objects.events.remove(&object);
+            self.forget_events(&(object..object + KEVENT_SIZE), "freed")?;
+            let freed = self.memory.pool.free(object);
+            freed.map_err(|error| free_error(&self.memory, object, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Closes a handle; `false` when there is none.
+    pub(crate) fn close_handle(&mut self, handle: u64) -> Result<bool, BugCheck> {
+        match self.objects.handles.remove(&handle) {
+            Some(handle) => self.dereference_object(handle.object).map(|()| true),
+            None => Ok(false),
+        }
+    }
+}
+
+fn too_few(name: &str, object: u64, references: u64) -> BugCheck {
+    let reason = format!("{name} was dereferenced more often than it was referenced");
+    let parameters = [0, object, 2, references];
+    bugcheck::check(bugcheck::REFERENCE_BY_POINTER, parameters, reason)
 }
 
 fn unknown(object: u64) -> BugCheck {

@@ -25,6 +25,8 @@ pub struct Options {
     /// Whether `MmGetSystemRoutineAddress` finds the routines of push locks, as kernels since Windows 10
     /// 1809 have them.
     pub push_locks: bool,
+    /// Whether the machine has special user APCs, as Windows 11 has (`QueueUserAPC2`).
+    pub special_user_apcs: bool,
     /// The APC-disable counters that a thread created by the driver starts with.
     pub baseline: Baseline,
     /// Which of the model's two profiles the kernel follows.
@@ -61,6 +63,7 @@ impl Options {
             kernel_apc_routines: true,
             ends_deadlocks: true,
             push_locks: true,
+            special_user_apcs: true,
             baseline: Baseline::default(),
             profile: Profile::Nt52,
             answer_deadline: Duration::from_secs(30),

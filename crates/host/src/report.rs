@@ -197,6 +197,12 @@ pub enum HostError {
     /// What was asked of a schedule cannot be had.
     #[error("the schedule: {0}")]
     Schedule(String),
+    /// Special user APCs were asked for, and the machine was started without.
+    #[error("the machine has no special user APCs")]
+    NoSpecialUserApcs,
+    /// The thread has ended.
+    #[error("the thread has ended")]
+    ThreadEnded,
     /// The machine has been switched off.
     #[error("the machine has been switched off")]
     Off,

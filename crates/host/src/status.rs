@@ -1,7 +1,9 @@
 //! NTSTATUS values that the host returns, by their names in ntstatus.h.
 
 pub(crate) const SUCCESS: i32 = 0;
+pub(crate) const USER_APC: i32 = 0xC0;
 pub(crate) const TIMEOUT: i32 = 0x102;
+pub(crate) const PENDING: i32 = 0x103;
 pub(crate) const OBJECT_NAME_NOT_FOUND: i32 = code(0xC000_0034);
 pub(crate) const UNSUCCESSFUL: i32 = code(0xC000_0001);
 pub(crate) const INFO_LENGTH_MISMATCH: i32 = code(0xC000_0004);

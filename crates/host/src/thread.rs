@@ -17,9 +17,21 @@ use crate::faults::{self, Trap};
 use crate::machine::{Machine, State};
 use crate::stack::{self, ARGUMENTS, Block, KernelStack};
 
+/// What a thread is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It runs requests of user mode, one after the other, and nothing in user mode.
+    Worker,
+    /// The driver has created it.
+    System,
+    /// It runs a program of user mode, and requests of that.
+    User,
+}
+
 /// What other threads may know about a thread.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    pub(crate) role: Role,
     /// Its name for reports.
     pub(crate) name: String,
     /// Its id, as `PsGetCurrentThreadId` gives it.
@@ -42,6 +54,10 @@ pub(crate) struct Shared {
     pub(crate) idle: AtomicBool,
     /// Whether the wait that it is in has no time-out.
     pub(crate) forever: AtomicBool,
+    /// Whether a thread of user mode is on its way out.
+    pub(crate) terminating: AtomicBool,
+    /// Whether it has ended.
+    pub(crate) ended: AtomicBool,
     /// How often in a row it has called one wait again after its time-out, and nothing else.
     pub(crate) polls: AtomicU32,
 }
@@ -62,8 +78,6 @@ pub(crate) struct Thread {
     pub(crate) expired: Cell<bool>,
     /// The status that the thread ends itself with.
     pub(crate) exit_status: Cell<i32>,
-    /// Whether `PsTerminateSystemThread` may end it.
-    pub(crate) system: bool,
 }
 
 thread_local! {
@@ -80,7 +94,6 @@ impl Thread {
         id: ThreadId,
         shared: Arc<Shared>,
         stack: KernelStack,
-        system: bool,
         body: impl FnOnce(&Thread) -> R,
     ) -> R {
         let block = Block::new(stack.top(), shared.object);
@@ -95,7 +108,6 @@ impl Thread {
             timed_out: Cell::new(None),
             expired: Cell::new(false),
             exit_status: Cell::new(0),
-            system,
         };
         let alternate = faults::AlternateStack::install();
         thread

@@ -3,13 +3,23 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use apclab_model::kernel::{Acquired, BugCheck, Kernel, ObjectId};
+use apclab_model::kernel::{Acquired, Alert, Begun, BugCheck, Kernel, ObjectId, WaitMode};
 
 use crate::bugcheck;
 use crate::dispatch::Fault;
 use crate::machine::State;
 use crate::scheduler::{Place, Turn};
 use crate::thread::{Guard, Thread};
+
+/// What has ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// The object with this index.
+    Object(usize),
+    TimedOut,
+    /// A user APC that is queued to the thread.
+    UserApc,
+}
 
 impl Thread {
     /// Waits on dispatcher objects. `deadline`: `None` for ever, otherwise as
@@ -22,14 +32,50 @@ impl Thread {
         deadline: Option<u64>,
         may_block: bool,
     ) -> Result<Option<usize>, Fault> {
+        let woken = self.wait_as(objects, all, WaitMode::KERNEL, deadline, may_block)?;
+        Ok(match woken {
+            Woken::Object(index) => Some(index),
+            Woken::TimedOut | Woken::UserApc => None,
+        })
+    }
+
+    /// The same in that mode: a user APC may end the wait.
+    pub(crate) fn wait_as(
+        &self,
+        objects: &[ObjectId],
+        all: bool,
+        mode: WaitMode,
+        deadline: Option<u64>,
+        may_block: bool,
+    ) -> Result<Woken, Fault> {
         let mut state = self.alive()?;
-        if let Some(index) = state.kernel.wait(self.id, objects, all, may_block)? {
-            return Ok(Some(index));
+        let kernel = &state.kernel;
+        let ways = kernel.wait_ways(self.id, objects, all, mode, may_block);
+        let way = state.choose(ways);
+        let kernel = &mut state.kernel;
+        let begun = kernel.wait_as_choosing(self.id, objects, all, mode, may_block, way)?;
+        self.go_on(state, begun, deadline)
+    }
+
+    /// Waits for nothing but `deadline`, or a user APC.
+    pub(crate) fn delay(&self, mode: WaitMode, deadline: u64) -> Result<Woken, Fault> {
+        let mut state = self.alive()?;
+        let begun = state.kernel.delay(self.id, mode, true)?;
+        self.go_on(state, begun, Some(deadline))
+    }
+
+    fn go_on<'a>(
+        &'a self,
+        state: Guard<'a>,
+        begun: Begun,
+        deadline: Option<u64>,
+    ) -> Result<Woken, Fault> {
+        match begun {
+            Begun::Satisfied(index) => Ok(Woken::Object(index)),
+            Begun::Alerted => Ok(Woken::UserApc),
+            Begun::TimedOut => Ok(Woken::TimedOut),
+            Begun::Blocked => self.block(state, deadline),
         }
-        if !may_block {
-            return Ok(None);
-        }
-        self.block(state, deadline)
     }
 
     /// Acquires a lock by the kernel's rule, waiting for it if the rule says so. Gives whether it
@@ -57,11 +103,11 @@ impl Thread {
     }
 
     /// Sleeps until the kernel ends the wait that it has this thread in, or until `deadline`.
-    fn block<'a>(
+    pub(crate) fn block<'a>(
         &'a self,
         mut state: Guard<'a>,
         deadline: Option<u64>,
-    ) -> Result<Option<usize>, Fault> {
+    ) -> Result<Woken, Fault> {
         if let Some(scheduler) = &state.scheduler {
             let place = scheduler.wait(&self.shared, deadline);
             return self.block_in_turn(state, place);
@@ -76,12 +122,19 @@ impl Thread {
                 continue;
             }
             if let Some(index) = state.kernel.grant(self.id) {
-                return Ok(Some(index));
+                return Ok(Woken::Object(index));
+            }
+            if state.kernel.alert(self.id) == Alert::Must && state.kernel.end_by_alert(self.id) {
+                return Ok(Woken::UserApc);
+            }
+            if state.kernel.user_deliverable(self.id).is_some() {
+                state = self.run_user_apc(state)?;
+                continue;
             }
             let now = Instant::now();
             if deadline.is_some_and(|deadline| deadline <= now) && state.kernel.expire(self.id) {
                 self.expired.set(true);
-                return Ok(None);
+                return Ok(Woken::TimedOut);
             }
             self.is_about_to_sleep(&mut state, deadline.is_none());
             if self.machine.stopped() {
@@ -106,11 +159,7 @@ impl Thread {
     }
 
     /// The same where the threads take turns.
-    fn block_in_turn<'a>(
-        &'a self,
-        mut state: Guard<'a>,
-        place: Place,
-    ) -> Result<Option<usize>, Fault> {
+    fn block_in_turn<'a>(&'a self, mut state: Guard<'a>, place: Place) -> Result<Woken, Fault> {
         let forever = matches!(place, Place::Wait { deadline: None, .. });
         loop {
             self.is_about_to_sleep(&mut state, forever);
@@ -118,13 +167,19 @@ impl Thread {
                 Turn::Deliver => state = self.deliver_one(state)?,
                 Turn::Run => {
                     if let Some(index) = state.kernel.grant(self.id) {
-                        return Ok(Some(index));
+                        return Ok(Woken::Object(index));
                     }
                 }
+                Turn::Alert => {
+                    if state.kernel.end_by_alert(self.id) {
+                        return Ok(Woken::UserApc);
+                    }
+                }
+                Turn::UserApc => state = self.run_user_apc(state)?,
                 Turn::Expire => {
                     if state.kernel.expire(self.id) {
                         self.expired.set(true);
-                        return Ok(None);
+                        return Ok(Woken::TimedOut);
                     }
                 }
             }

@@ -11,7 +11,7 @@ use crate::bugcheck::{self, check};
 use crate::dispatch::Fault;
 use crate::machine::Machine;
 use crate::report::HostError;
-use crate::thread::{Shared, Thread};
+use crate::thread::{Role, Shared, Thread};
 
 /// What is done once the thread has returned to user mode.
 type Done = Box<dyn FnOnce() + Send>;
@@ -146,10 +146,16 @@ impl Machine {
         };
         let machine = Arc::clone(self);
         let run = move |thread: &Thread| work_off(&machine, thread, first, &received);
-        let object = self
-            .spawn("user thread", process, Baseline::default(), false, run)
+        let spawned = self
+            .spawn(
+                "user thread",
+                Role::Worker,
+                process,
+                Baseline::default(),
+                run,
+            )
             .map_err(|error| HostError::Resources(error.to_string()))?;
-        self.release_thread(object);
+        self.release_thread(spawned.object);
         Ok(())
     }
 }

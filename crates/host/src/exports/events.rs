@@ -1,11 +1,14 @@
 //! Events and waits.
 
-use apclab_model::kernel::{DISPATCH_LEVEL, EventKind, ObjectId};
+use apclab_model::kernel::{DISPATCH_LEVEL, EventKind, ObjectId, WaitMode};
 
 use crate::bugcheck;
 use crate::dispatch::{Arguments, Export, Fault};
+use crate::events::KEVENT_SIZE;
+use crate::memory::Place;
 use crate::status;
 use crate::thread::Thread;
+use crate::waits::Woken;
 
 pub(super) const EXPORTS: &[Export] = &[
     Export::plain("KeInitializeEvent", initialize),
@@ -116,11 +119,18 @@ fn wait(
     timeout: u64,
     routine: &str,
 ) -> Result<u64, Fault> {
-    // A KernelMode wait ends for its objects and its time-out only, alertable or not: the threads
-    // here have no user APCs and no alerts. A UserMode wait could also end for a termination.
-    if mode != 0 {
-        let reason = format!("{routine}: waits in UserMode are not simulated");
-        return Err(bugcheck::verifier(0, u64::from(alertable), reason).into());
+    let mode = wait_mode(mode, alertable);
+    if mode.user {
+        let state = thread.lock();
+        let on_stack =
+            |&&address: &&u64| state.memory.place(address, KEVENT_SIZE) == Some(Place::Stack);
+        if let Some(&address) = addresses.iter().find(on_stack) {
+            let reason = format!(
+                "{routine} was given {address:#x}, which is on a kernel stack: that may be paged \
+                 out during a wait in UserMode"
+            );
+            return Err(bugcheck::verifier(0x123, address, reason).into());
+        }
     }
     let (objects, timeout, until) = {
         let state = thread.lock();
@@ -135,15 +145,24 @@ fn wait(
         let until = timeout.map(|timeout| thread.machine.deadline(&state, timeout));
         (objects, timeout, until)
     };
-    let index = thread.wait(&objects, all, until, timeout != Some(0))?;
+    let woken = thread.wait_as(&objects, all, mode, until, timeout != Some(0))?;
     let mut state = thread.lock();
     for address in addresses {
         state.show_object(*address)?;
     }
-    Ok(match index {
-        Some(index) => index as u64,
-        None => status::word(status::TIMEOUT),
+    Ok(match woken {
+        Woken::Object(index) => index as u64,
+        Woken::TimedOut => status::word(status::TIMEOUT),
+        Woken::UserApc => status::word(status::USER_APC),
     })
+}
+
+/// The parameters WaitMode and Alertable.
+fn wait_mode(mode: u8, alertable: u8) -> WaitMode {
+    WaitMode {
+        user: mode != 0,
+        alertable: alertable != 0,
+    }
 }
 
 /// `ZwWaitForSingleObject(Handle, Alertable, Timeout)`.
@@ -169,16 +188,17 @@ fn wait_for_handle(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault>
 
 /// `KeDelayExecutionThread(WaitMode, Alertable, Interval)`.
 fn delay(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
-    let (never, interval, until) = {
+    let (interval, until) = {
         let state = thread.lock();
         let interval = state.memory.read_u64(arguments.word(2))?.cast_signed();
-        let until = thread.machine.deadline(&state, interval);
-        (state.never, interval, until)
+        (interval, thread.machine.deadline(&state, interval))
     };
     if interval == 0 {
         std::thread::yield_now();
     }
-    let woken = thread.wait(&[never], false, Some(until), true)?;
-    debug_assert_eq!(woken, None, "nobody sets the event of delays");
-    Ok(status::word(status::SUCCESS))
+    let mode = wait_mode(arguments.byte(0), arguments.byte(1));
+    Ok(match thread.delay(mode, until)? {
+        Woken::UserApc => status::word(status::USER_APC),
+        Woken::TimedOut | Woken::Object(_) => status::word(status::SUCCESS),
+    })
 }

@@ -4,6 +4,7 @@ mod apc;
 mod clock;
 mod debug;
 mod events;
+mod io;
 mod irql;
 mod mutexes;
 mod objects;
@@ -26,6 +27,7 @@ pub(crate) fn ntoskrnl() -> Vec<Export> {
         apc::EXPORTS,
         debug::EXPORTS,
         events::EXPORTS,
+        io::EXPORTS,
         irql::EXPORTS,
         mutexes::EXPORTS,
         objects::EXPORTS,

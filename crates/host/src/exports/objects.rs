@@ -3,7 +3,7 @@
 use crate::bugcheck;
 use crate::dispatch::{Arguments, Export, Fault};
 use crate::machine::SYSTEM_PROCESS;
-use crate::objects::Objects;
+use crate::objects::{Kind, Objects};
 use crate::status;
 use crate::thread::Thread;
 
@@ -33,7 +33,12 @@ fn by_handle(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     let Some(object) = state.objects.lookup(handle) else {
         return Ok(status::word(status::INVALID_HANDLE));
     };
-    if kind != 0 && kind != state.thread_type() {
+    let actual = match state.objects.kind(object) {
+        Some(Kind::Thread) => state.types.thread.object,
+        Some(Kind::Event) => state.types.event.object,
+        None => 0,
+    };
+    if kind != 0 && kind != actual {
         return Ok(status::word(status::OBJECT_TYPE_MISMATCH));
     }
     state.objects.reference(object)?;
@@ -49,20 +54,15 @@ fn reference(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
 }
 
 fn dereference(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
-    let mut state = thread.lock();
-    let state = &mut *state;
-    state
-        .objects
-        .dereference(arguments.word(0), &mut state.kernel)?;
+    thread.lock().dereference_object(arguments.word(0))?;
     Ok(0)
 }
 
 fn close(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     let handle = arguments.word(0);
     let mut state = thread.lock();
-    let state = &mut *state;
     bugcheck::irql_at_most(state.kernel.irql(thread.id), 0, "ZwClose")?;
-    if state.objects.close(handle, &mut state.kernel)? {
+    if state.close_handle(handle)? {
         return Ok(status::word(status::SUCCESS));
     }
     if Objects::is_kernel_handle(handle) {

@@ -3,14 +3,16 @@
 use crate::bugcheck;
 use crate::dispatch::{Arguments, Export, Fault};
 use crate::machine::SYSTEM_PROCESS;
+use crate::spawn::Spawned;
 use crate::status;
-use crate::thread::Thread;
+use crate::thread::{Role, Thread};
 use std::sync::atomic::Ordering;
 
 pub(super) const EXPORTS: &[Export] = &[
     Export::plain("PsCreateSystemThread", create)
         .fallible(status::word(status::INSUFFICIENT_RESOURCES)),
     Export::rule("PsTerminateSystemThread", terminate),
+    Export::plain("PsIsThreadTerminating", is_terminating),
     Export::plain("PsGetCurrentProcessId", |thread, _| {
         Ok(thread.shared.process.load(Ordering::Relaxed))
     }),
@@ -51,7 +53,9 @@ fn create(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     let machine = &thread.machine;
     let baseline = machine.options.baseline;
     let start = move |thread: &Thread| thread.call(routine, &[context]).map(drop);
-    let Ok(object) = machine.spawn(SYSTEM_THREAD, SYSTEM_PROCESS, baseline, true, start) else {
+    let Ok(Spawned { object, .. }) =
+        machine.spawn(SYSTEM_THREAD, Role::System, SYSTEM_PROCESS, baseline, start)
+    else {
         return Ok(status::word(status::INSUFFICIENT_RESOURCES));
     };
     let handle = {
@@ -68,8 +72,23 @@ fn create(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     Ok(status::word(status::SUCCESS))
 }
 
+/// `PsIsThreadTerminating(Thread)`. A thread that has ended is no longer one of those that are told
+/// to: its page says nothing of it.
+fn is_terminating(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
+    let object = arguments.word(0);
+    let state = thread.lock();
+    let Some(id) = state.objects.thread(object) else {
+        let reason = format!("PsIsThreadTerminating was given {object:#x}, which is no thread");
+        return Err(bugcheck::verifier(0, object, reason).into());
+    };
+    let shared = state.threads.get(&id);
+    Ok(u64::from(shared.is_none_or(|shared| {
+        shared.terminating.load(Ordering::SeqCst)
+    })))
+}
+
 fn terminate(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
-    if !thread.system {
+    if thread.shared.role != Role::System {
         return Ok(status::word(status::INVALID_PARAMETER));
     }
     if !thread.outermost() {

@@ -4,6 +4,7 @@ use apclab_model::kernel::BugCheck;
 
 use super::attributes::Attributes;
 use super::object::{Kind, bad_handle};
+use super::wdm::WdmDispatch;
 use crate::bugcheck;
 use crate::dispatch::{Arguments, Export, Fault};
 use crate::machine::State;
@@ -61,6 +62,10 @@ pub(super) struct DeviceInit {
 pub(super) struct Device {
     settings: DeviceInit,
     pub(super) default_queue: Option<u64>,
+    /// What sees device control requests ahead of the queues.
+    pub(super) wdm_dispatch: Option<WdmDispatch>,
+    /// The address of its DEVICE_OBJECT, which the driver must not look into.
+    pub(super) wdm_object: u64,
     /// Its symbolic links.
     pub(super) links: Vec<String>,
     /// How many interfaces it has.
@@ -201,6 +206,8 @@ fn create(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
     let kind = Kind::Device(Box::new(Device {
         settings,
         default_queue: None,
+        wdm_dispatch: None,
+        wdm_object: thread.machine.opaque(),
         links: Vec::new(),
         interfaces: 0,
         working: false,

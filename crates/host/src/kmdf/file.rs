@@ -7,7 +7,10 @@ use crate::dispatch::{Arguments, Export, Fault};
 use crate::status;
 use crate::thread::Thread;
 
-pub(super) const FUNCTIONS: &[Export] = &[Export::plain("WdfFileObjectGetDevice", get_device)];
+pub(super) const FUNCTIONS: &[Export] = &[
+    Export::plain("WdfFileObjectGetDevice", get_device),
+    Export::plain("WdfFileObjectWdmGetFileObject", wdm_file_object),
+];
 
 /// A file object.
 #[derive(Debug)]
@@ -22,6 +25,19 @@ fn get_device(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
         Kind::File(file) => Ok(file.device),
         _ => Err(bad_handle(handle, "WDFFILEOBJECT", ROUTINE).into()),
     }
+}
+
+/// `WdfFileObjectWdmGetFileObject(FileObject)`: what IO_STACK_LOCATION.FileObject of its requests is.
+fn wdm_file_object(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
+    const ROUTINE: &str = "WdfFileObjectWdmGetFileObject";
+    let handle = arguments.word(1);
+    let state = thread.lock();
+    if !matches!(state.framework.get(handle, ROUTINE)?.kind, Kind::File(_)) {
+        return Err(bad_handle(handle, "WDFFILEOBJECT", ROUTINE).into());
+    }
+    let mut files = state.io.files.values();
+    let file = files.find(|file| file.object == Some(handle));
+    Ok(file.map_or(0, |file| file.address))
 }
 
 impl Thread {

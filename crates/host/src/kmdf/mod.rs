@@ -14,6 +14,7 @@ mod power;
 mod queue;
 mod request;
 mod table;
+mod wdm;
 
 pub(crate) use bind::LOADER;
 pub(crate) use driver::{DRIVER_UNLOAD, UNLOAD};

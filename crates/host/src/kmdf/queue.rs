@@ -100,25 +100,27 @@ fn get_device(thread: &Thread, arguments: &Arguments) -> Result<u64, Fault> {
 }
 
 impl Thread {
-    /// IRP_MJ_DEVICE_CONTROL of the request `irp`, which is completed now or later.
-    pub(crate) fn dispatch_control(&self, irp: u64) -> Result<(), Fault> {
+    /// The framework's own dispatch of the request `irp`, which is completed now or later. Gives
+    /// the status that the dispatch routine returns.
+    pub(super) fn dispatch_to_queue(&self, irp: u64) -> Result<i32, Fault> {
         const ROUTINE: &str = "IRP_MJ_DEVICE_CONTROL";
+        let refuse = |status| self.finish_irp(irp, status, 0).map(|()| status);
         self.in_region(|| {
             let mut state = self.lock();
             let Some(handle) = state.framework.device else {
                 drop(state);
-                return self.finish_irp(irp, status::NO_SUCH_DEVICE, 0);
+                return refuse(status::NO_SUCH_DEVICE);
             };
             let device = device(&mut state, handle, ROUTINE)?;
             let (queue, working) = (device.default_queue, device.working);
             let attributes = device.request_attributes();
             if device.removed {
                 drop(state);
-                return self.finish_irp(irp, status::NO_SUCH_DEVICE, 0);
+                return refuse(status::NO_SUCH_DEVICE);
             }
             let Some(queue) = queue else {
                 drop(state);
-                return self.finish_irp(irp, status::INVALID_DEVICE_REQUEST, 0);
+                return refuse(status::INVALID_DEVICE_REQUEST);
             };
             let file = state.io.irps.get(&irp).map(|irp| irp.file);
             let file = file
@@ -129,20 +131,25 @@ impl Thread {
             let created = state.create_object(request, kind, &attributes, Some(queue), ROUTINE)?;
             if let Err(refused) = created {
                 drop(state);
-                return self.finish_irp(irp, refused, 0);
+                return refuse(refused);
             }
             if let Some(entry) = state.io.irps.get_mut(&irp) {
                 entry.request = Some(request);
+                // The framework marks every request that goes to a queue.
+                entry.pending = true;
+                let packet = entry.wdm.as_ref().and_then(|wdm| wdm.address);
+                packet.map_or(Ok(()), |packet| state.mark_pending(packet))?;
             }
             let Kind::Queue(entry) = &mut state.framework.get_mut(queue, ROUTINE)?.kind else {
                 return Err(bad_handle(queue, "WDFQUEUE", ROUTINE).into());
             };
             if entry.power_managed && !working {
                 entry.waiting.push_back(request);
-                return Ok(());
+                return Ok(status::PENDING);
             }
             drop(state);
-            self.present(queue, request)
+            self.present(queue, request)?;
+            Ok(status::PENDING)
         })
     }
 

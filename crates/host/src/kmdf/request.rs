@@ -225,15 +225,17 @@ impl Thread {
     }
 
     /// Completes a request towards the I/O manager.
-    pub(super) fn finish_irp(&self, id: u64, status: i32, information: u64) -> Result<(), Fault> {
+    pub(crate) fn finish_irp(&self, id: u64, status: i32, information: u64) -> Result<(), Fault> {
         let information = usize::try_from(information).unwrap_or(usize::MAX);
-        let close = self.lock().complete_irp(
-            id,
-            Completion {
-                status,
-                information,
-            },
-        )?;
+        let completion = Completion {
+            status,
+            information,
+        };
+        let close = {
+            let mut state = self.lock();
+            state.complete_irp(id, completion)?;
+            state.tell_requester(id, self.id)?
+        };
         self.machine.callers.notify_all();
         if let Some(file) = close {
             self.machine.begin_close(file);
@@ -249,11 +251,13 @@ impl Thread {
             let Some(entry) = state.io.irps.get_mut(&id) else {
                 return Ok(());
             };
-            if entry.done.is_some() || entry.cancelled {
+            if !entry.outstanding() || entry.cancelled {
                 return Ok(());
             }
             entry.cancelled = true;
-            let Some(handle) = entry.request else {
+            let request = entry.request;
+            state.cancel_irp_in_memory(id)?;
+            let Some(handle) = request else {
                 return Ok(());
             };
             // The driver may be completing it at this moment: then the object can be gone already.

@@ -1,7 +1,7 @@
 //! The function table: what is implemented, and what says that it is not.
 
 use super::names::NAMES;
-use super::{context, device, driver, file, lock, object, queue, request};
+use super::{context, device, driver, file, lock, object, queue, request, wdm};
 use crate::bugcheck;
 use crate::dispatch::{Arguments, Export, Fault};
 use crate::thread::Thread;
@@ -17,6 +17,7 @@ pub(crate) fn exports() -> Vec<Export> {
         object::FUNCTIONS,
         queue::FUNCTIONS,
         request::FUNCTIONS,
+        wdm::FUNCTIONS,
     ]
     .concat();
     let entry = |&name: &&'static str| {
@@ -40,6 +41,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_functions_of_wdm_dispatch_are_where_the_headers_have_them() {
+        assert_eq!(NAMES[401], "WdfDeviceWdmDispatchIrp");
+        assert_eq!(NAMES[404], "WdfDeviceConfigureWdmIrpDispatchCallback");
+    }
+
+    #[test]
     fn every_implemented_function_is_in_the_table_once() {
         let lists = [
             context::FUNCTIONS,
@@ -50,6 +57,7 @@ mod tests {
             object::FUNCTIONS,
             queue::FUNCTIONS,
             request::FUNCTIONS,
+            wdm::FUNCTIONS,
         ]
         .concat();
         for export in &lists {

@@ -5,7 +5,7 @@ mod turns;
 
 use std::collections::BTreeMap;
 
-use apclab_model::kernel::{Kernel, ThreadId};
+use apclab_model::kernel::{Alert, Kernel, ThreadId};
 
 use crate::Schedule;
 use crate::schedule::Choice;
@@ -28,6 +28,8 @@ pub(crate) enum Place {
         /// Whether the time-out is so short that it may be over at any moment.
         short: bool,
     },
+    /// It is suspended.
+    Suspended,
 }
 
 /// A thread that takes part.
@@ -50,6 +52,10 @@ pub(crate) enum Turn {
     Deliver,
     /// Give the wait up: it has timed out.
     Expire,
+    /// Give the wait up for the user APCs that are queued.
+    Alert,
+    /// Run one user APC.
+    UserApc,
 }
 
 /// Something that may happen next.
@@ -68,6 +74,8 @@ impl Next {
             Self::Turn(id, Turn::Deliver) => (id, 1),
             Self::Turn(id, Turn::Expire) => (id, 2),
             Self::Lock(id) => (id, 3),
+            Self::Turn(id, Turn::Alert) => (id, 4),
+            Self::Turn(id, Turn::UserApc) => (id, 5),
         }
     }
 }
@@ -230,8 +238,8 @@ impl Scheduler {
 
     /// Decides what happens next. `None` when only time can pass.
     fn next(&mut self, kernel: &Kernel) -> Option<Next> {
-        if let Some(id) = self.at_once(kernel) {
-            return Some(Next::Turn(id, Turn::Run));
+        if let Some((id, turn)) = self.at_once(kernel) {
+            return Some(Next::Turn(id, turn));
         }
         let ways = self.ways(kernel);
         let next = *ways.get(self.choose_way(&ways))?;
@@ -270,22 +278,35 @@ impl Scheduler {
     }
 
     /// A thread that goes on without a choice.
-    fn at_once(&self, kernel: &Kernel) -> Option<ThreadId> {
-        let goes_on = |entry: &&Entry| match entry.place {
-            Place::Ready => true,
-            Place::Wait { .. } => {
-                kernel.satisfied(entry.id) && kernel.grantable(entry.id).is_some()
-            }
-            Place::Running | Place::Point => false,
+    fn at_once(&self, kernel: &Kernel) -> Option<(ThreadId, Turn)> {
+        let goes_on = |&Entry { id, place, .. }: &Entry| {
+            let turn = match place {
+                Place::Ready => Turn::Run,
+                Place::Wait { .. } if kernel.satisfied(id) && kernel.grantable(id).is_some() => {
+                    Turn::Run
+                }
+                Place::Wait { .. } if kernel.alerted(id) && kernel.alert(id) == Alert::Must => {
+                    Turn::Alert
+                }
+                _ => return None,
+            };
+            Some((id, turn))
         };
-        self.places.values().find(goes_on).map(|entry| entry.id)
+        self.places.values().find_map(goes_on)
     }
 
     /// What may happen next.
     fn ways(&self, kernel: &Kernel) -> Vec<Next> {
         let mut ways = Vec::new();
         for &Entry { id, place, .. } in self.places.values() {
-            if place == Place::Point && !kernel.forced(id) {
+            let goes_on = match place {
+                Place::Point => !kernel.forced(id) && !kernel.user_forced(id),
+                Place::Suspended => {
+                    kernel.is_suspended(id) && kernel.may_return(id) && !kernel.forced(id)
+                }
+                Place::Ready | Place::Running | Place::Wait { .. } => false,
+            };
+            if goes_on {
                 ways.push(Next::Turn(id, Turn::Run));
             }
             if kernel.deliverable(id).is_some() {
@@ -294,12 +315,18 @@ impl Scheduler {
             if kernel.lock_available(id) {
                 ways.push(Next::Lock(id));
             }
+            if kernel.alert(id) != Alert::No {
+                ways.push(Next::Turn(id, Turn::Alert));
+            }
+            if kernel.user_deliverable(id).is_some() {
+                ways.push(Next::Turn(id, Turn::UserApc));
+            }
             if let Place::Wait {
                 deadline: Some(end),
                 short,
             } = place
                 && (short || end <= self.now)
-                && can_expire(kernel, id)
+                && kernel.expirable(id)
             {
                 ways.push(Next::Turn(id, Turn::Expire));
             }
@@ -310,14 +337,9 @@ impl Scheduler {
     /// The next moment at which a wait times out.
     fn next_deadline(&self, kernel: &Kernel) -> Option<u64> {
         let end = |entry: &Entry| match entry.place {
-            Place::Wait { deadline, .. } => deadline.filter(|_| can_expire(kernel, entry.id)),
+            Place::Wait { deadline, .. } => deadline.filter(|_| kernel.expirable(entry.id)),
             _ => None,
         };
         self.places.values().filter_map(end).min()
     }
-}
-
-/// Whether the wait that the thread is in may end by its time-out.
-fn can_expire(kernel: &Kernel, id: ThreadId) -> bool {
-    kernel.waiting(id) && !kernel.satisfied(id) && !kernel.forced(id)
 }

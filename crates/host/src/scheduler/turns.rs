@@ -91,7 +91,8 @@ impl Thread {
             scheduler.put(&self.shared, place);
         }
         self.machine.reschedule(state);
-        self.await_turn(state, matches!(place, Place::Wait { .. }))
+        let waits = matches!(place, Place::Wait { .. } | Place::Suspended);
+        self.await_turn(state, waits)
     }
 
     /// Waits for the first turn after the thread has become ready.
