@@ -238,6 +238,7 @@ pub fn program() -> impl Strategy<Value = ProgramBuf> {
             ],
             lanes,
             raw,
+            callers: Vec::new(),
             flags,
         }
     })

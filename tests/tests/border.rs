@@ -102,7 +102,7 @@ fn each_bad_request_has_a_status_of_its_own() {
     for code in [
         0,
         ioctl::QUERY + 1,
-        ioctl::CANCEL + 4,
+        ioctl::HOLD + 4,
         ioctl::QUERY & !0xC000,
         u32::MAX,
     ] {
