@@ -35,7 +35,7 @@ fn examples(guide: &str) -> Vec<(&str, Test)> {
 #[test]
 fn its_examples_are_tests() {
     let guide = guide();
-    assert_eq!(examples(&guide).len(), 5);
+    assert_eq!(examples(&guide).len(), 6);
     for (source, test) in examples(&guide) {
         let bytes = test.program.encode();
         let judged = verify(&Program::parse(&bytes).unwrap(), Machine::COMPLETE);
@@ -119,6 +119,7 @@ fn it_has_every_reason_and_every_limit() {
             "| time-outs | {}ms |",
             thousands(limits::WAIT_DEADLINE_MS as usize)
         ),
+        format!("| sleeps | {}ms |", thousands(limits::SLEEP_MS as usize)),
         format!("| parentheses and negations inside one another in a condition | {MAX_DEPTH} |"),
         format!("| size of a file | {} MiB |", MAX_BYTES >> 20),
     ] {

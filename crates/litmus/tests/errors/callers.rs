@@ -64,7 +64,7 @@ fn steps_of_user_mode_say_what_they_need() {
         ("sleep 5ms", "8:10 unexpected end of the line"),
         ("sleep 5ms quickly -> r1", "8:11 unexpected `quickly`"),
         (
-            "suspent B",
+            "suspent C",
             "8:1 unknown step `suspent` (did you mean `suspend`?)",
         ),
         ("suspend", "8:8 unexpected end of the line"),
@@ -87,10 +87,6 @@ fn steps_of_user_mode_say_what_they_need() {
         ("start e", "8:7 `e` is an event"),
         ("start i -> r1", "8:9 unexpected `->`"),
         (
-            "lane D caller\nstart i",
-            "9:1 `i` is a completion of lane `A`",
-        ),
-        (
             "call",
             "8:1 this block does not end (close the block with `end`)",
         ),
@@ -106,6 +102,14 @@ fn steps_of_user_mode_say_what_they_need() {
     ] {
         assert_eq!(errors(&with_callers(steps)), [expected], "{steps}");
     }
+}
+
+#[test]
+fn only_its_own_lane_starts_a_request() {
+    let moved = with_callers("lane D caller");
+    assert_eq!(errors(&moved), ["9:1 `i` is a completion of lane `A`"]);
+    let body = moved.replace("apc n normal to B\n", "apc n normal to B\nstart i\n");
+    assert_eq!(errors(&body)[0], "5:1 `i` is a completion of lane `A`");
 }
 
 #[test]
