@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Trace(TraceArgs),
     /// Measure which APC runs where, next to what the documentation says
     Matrix(MatrixArgs),
+    /// Merge the matrices of several machines into one page
+    Compare(CompareArgs),
     /// Say what the target is
     Info(InfoArgs),
     /// Install the driver on this Windows
@@ -286,6 +288,29 @@ pub(crate) struct MatrixArgs {
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
+}
+
+/// How `compare` reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompareFormat {
+    /// Tables
+    Text,
+    /// The same tables for a page in Markdown
+    Markdown,
+    /// One document
+    Json,
+    /// One page
+    Html,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// What `apclab matrix --format json` has written on each machine
+    #[arg(value_name = "REPORT", required = true)]
+    pub(crate) reports: Vec<PathBuf>,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: CompareFormat,
 }
 
 #[derive(Debug, Args)]
