@@ -45,7 +45,7 @@ pub(crate) enum Command {
     /// Take the driver off this Windows
     Uninstall(ChangeArgs),
     /// Say what of the driver is installed, and whether it works
-    Status,
+    Status(StatusArgs),
     /// Have Driver Verifier and KMDF Verifier watch the driver
     #[command(subcommand)]
     Verifier(VerifierCommand),
@@ -67,6 +67,13 @@ pub(crate) struct InstallArgs {
     pub(crate) change: ChangeArgs,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum VerifierCommand {
     /// Switch both on, with Driver Verifier's standard flags
@@ -74,7 +81,7 @@ pub(crate) enum VerifierCommand {
     /// Switch both off
     Off(ChangeArgs),
     /// Say what they are set to
-    Status,
+    Status(StatusArgs),
 }
 
 /// What runs the programs.

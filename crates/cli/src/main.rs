@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         Command::Info(args) => info::run(args, &mut out),
         Command::Install(args) => setup::install(args, &mut out),
         Command::Uninstall(args) => setup::uninstall(args, &mut out),
-        Command::Status => setup::status(&mut out),
+        Command::Status(args) => setup::status(args, &mut out),
         Command::Verifier(command) => setup::verifier(command, &mut out),
     };
     let written = out.finish();
