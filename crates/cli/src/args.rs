@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Trace(TraceArgs),
     /// Measure which APC runs where, next to what the documentation says
     Matrix(MatrixArgs),
+    /// Merge the matrices of several machines into one page
+    Compare(CompareArgs),
     /// Say what the target is
     Info(InfoArgs),
     /// Install the driver on this Windows
@@ -43,7 +45,7 @@ pub(crate) enum Command {
     /// Take the driver off this Windows
     Uninstall(ChangeArgs),
     /// Say what of the driver is installed, and whether it works
-    Status,
+    Status(StatusArgs),
     /// Have Driver Verifier and KMDF Verifier watch the driver
     #[command(subcommand)]
     Verifier(VerifierCommand),
@@ -65,6 +67,13 @@ pub(crate) struct InstallArgs {
     pub(crate) change: ChangeArgs,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum VerifierCommand {
     /// Switch both on, with Driver Verifier's standard flags
@@ -72,7 +81,7 @@ pub(crate) enum VerifierCommand {
     /// Switch both off
     Off(ChangeArgs),
     /// Say what they are set to
-    Status,
+    Status(StatusArgs),
 }
 
 /// What runs the programs.
@@ -286,6 +295,29 @@ pub(crate) struct MatrixArgs {
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
+}
+
+/// How `compare` reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompareFormat {
+    /// Tables
+    Text,
+    /// The same tables for a page in Markdown
+    Markdown,
+    /// One document
+    Json,
+    /// One page
+    Html,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// What `apclab matrix --format json` has written on each machine
+    #[arg(value_name = "REPORT", required = true)]
+    pub(crate) reports: Vec<PathBuf>,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: CompareFormat,
 }
 
 #[derive(Debug, Args)]

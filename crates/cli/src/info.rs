@@ -53,7 +53,7 @@ pub(crate) fn run(args: &InfoArgs, out: &mut Out) -> Result<u8, Failure> {
 }
 
 /// The context in which a thread that the target makes begins: of the lane of a tiny program.
-fn measure_baseline(target: &mut dyn Target) -> Result<Option<Context>, TargetError> {
+pub(crate) fn measure_baseline(target: &mut dyn Target) -> Result<Option<Context>, TargetError> {
     let program = ProgramBuf {
         lanes: vec![vec![Step::Irql { to: 0 }]],
         ..ProgramBuf::default()

@@ -4,6 +4,7 @@
 //! target is not available.
 
 mod args;
+mod compare;
 mod describe;
 mod explore;
 mod failure;
@@ -13,6 +14,7 @@ mod input;
 mod log;
 mod matrix;
 mod out;
+mod page;
 mod report;
 mod run;
 mod setup;
@@ -37,10 +39,11 @@ fn main() -> ExitCode {
         Command::Explore(args) => explore::run(args, &mut out),
         Command::Trace(args) => trace::run(args, &mut out),
         Command::Matrix(args) => matrix::run(args, &mut out),
+        Command::Compare(args) => compare::run(args, &mut out),
         Command::Info(args) => info::run(args, &mut out),
         Command::Install(args) => setup::install(args, &mut out),
         Command::Uninstall(args) => setup::uninstall(args, &mut out),
-        Command::Status => setup::status(&mut out),
+        Command::Status(args) => setup::status(args, &mut out),
         Command::Verifier(command) => setup::verifier(command, &mut out),
     };
     let written = out.finish();

@@ -6,66 +6,27 @@ mod rows;
 
 use apclab_client::journal::TestId;
 use apclab_client::model::Mode;
+use apclab_client::target::DriverInfo;
 use apclab_client::{RunOptions, Target};
 use apclab_protocol::program::ApcKind;
-use serde::Serialize;
 
-use self::judge::Cell;
 use self::rows::{ROWS, Row};
 use crate::args::{Format, MatrixArgs};
 use crate::failure::{self, Failure};
+use crate::info;
 use crate::log::Log;
 use crate::out::Out;
-use crate::report::{Document, TargetReport};
+use crate::report::{Cell, Document, Gap, MatrixBody, RowReport, TargetReport};
 use crate::table::Table;
 use crate::target;
 
-/// The body of `matrix`.
-#[derive(Serialize)]
-struct MatrixBody {
-    differing_cells: usize,
-    matrix: Vec<RowReport>,
-}
+/// The questions about APCs, in the table's order.
+const APCS: [&str; 2] = ["special APC", "normal APC"];
 
-/// A row as it was measured.
-#[derive(Serialize)]
-struct RowReport {
-    context: &'static str,
-    special_apc: Cell,
-    normal_apc: Cell,
-    #[serde(rename = "KeAreApcsDisabled")]
-    apcs_disabled: Cell,
-    #[serde(rename = "KeAreAllApcsDisabled")]
-    all_apcs_disabled: Cell,
-    irql: Cell,
-}
-
-impl RowReport {
-    fn measure(target: &mut dyn Target, row: &Row, options: &RunOptions) -> Self {
-        let special = measure::apc(target, row, ApcKind::Special, options);
-        let normal = measure::apc(target, row, ApcKind::Normal, options);
-        let context = measure::context(target, row, options);
-        let [apcs_disabled, all_apcs_disabled, irql] = judge::context(row, &context);
-        Self {
-            context: row.context,
-            special_apc: judge::apc(row, &special, row.documented.special),
-            normal_apc: judge::apc(row, &normal, row.documented.normal),
-            apcs_disabled,
-            all_apcs_disabled,
-            irql,
-        }
-    }
-
-    const fn cells(&self) -> [&Cell; 5] {
-        [
-            &self.special_apc,
-            &self.normal_apc,
-            &self.apcs_disabled,
-            &self.all_apcs_disabled,
-            &self.irql,
-        ]
-    }
-}
+/// Where a thread that the driver creates is when it begins, which is not published.
+const THREAD: &str = "a driver's thread begins";
+/// Where the framework calls the driver with a request, which is not published.
+const DISPATCH: &str = "the framework dispatches a request";
 
 /// Runs the command; gives the exit code.
 ///
@@ -82,14 +43,20 @@ pub(crate) fn run(args: &MatrixArgs, out: &mut Out) -> Result<u8, Failure> {
     let mut log = Log::of_command(args.target.on, target.name())?;
     let mut matrix = Vec::new();
     for row in &ROWS {
-        let id = row_id(row);
+        let id = row_id(row.context);
         log.begin(&id, &options)?;
-        matrix.push(RowReport::measure(target.as_mut(), row, &options));
+        matrix.push(measure(target.as_mut(), row, &options));
+        log.end(&id, Some("measured"))?;
+    }
+    if let Some(driver) = &info.driver {
+        let id = row_id(THREAD);
+        log.begin(&id, &options)?;
+        matrix.extend(beginnings(target.as_mut(), driver));
         log.end(&id, Some("measured"))?;
     }
     log.done()?;
     let ended = target.finish();
-    let cells = matrix.iter().flat_map(RowReport::cells);
+    let cells = matrix.iter().flat_map(|row| &row.cells);
     let differing_cells = cells.filter(|cell| cell.differs).count();
     let code = if differing_cells == 0 && ended.is_ok() {
         failure::OK
@@ -115,50 +82,72 @@ pub(crate) fn run(args: &MatrixArgs, out: &mut Out) -> Result<u8, Failure> {
 }
 
 /// A row, as a journal names it.
-fn row_id(row: &Row) -> TestId {
+fn row_id(context: &str) -> TestId {
     TestId {
         file: "matrix".to_owned(),
-        test: row.context.to_owned(),
+        test: context.to_owned(),
     }
 }
 
-fn text(name: &str, matrix: &[RowReport], differing: usize, out: &mut Out) {
-    let header = [
-        "context",
-        "special APC",
-        "normal APC",
-        "documented",
-        "KeAreApcsDisabled",
-        "KeAreAllApcsDisabled",
-        "IRQL",
-        "documented",
+/// Measures a row.
+fn measure(target: &mut dyn Target, row: &Row, options: &RunOptions) -> RowReport {
+    let special = measure::apc(target, row, ApcKind::Special, options);
+    let normal = measure::apc(target, row, ApcKind::Normal, options);
+    let context = measure::context(target, row, options);
+    let [special_apc, normal_apc] = APCS;
+    let mut cells = vec![
+        judge::apc(special_apc, row, &special, row.documented.special),
+        judge::apc(normal_apc, row, &normal, row.documented.normal),
     ];
+    cells.extend(judge::context(row, &context));
+    RowReport {
+        context: row.context.to_owned(),
+        cells,
+    }
+}
+
+/// The contexts that a driver finds itself in. The model has none: there these are given.
+fn beginnings(target: &mut dyn Target, driver: &DriverInfo) -> [RowReport; 2] {
+    let thread = info::measure_baseline(target)
+        .map_err(|error| Gap::Failed(error.to_string()))
+        .and_then(|context| context.ok_or_else(|| Gap::NotRunnable("not told".to_owned())));
+    [(THREAD, thread), (DISPATCH, Ok(driver.dispatch))].map(|(context, measured)| RowReport {
+        context: context.to_owned(),
+        cells: judge::unpublished(&measured).into(),
+    })
+}
+
+fn text(name: &str, matrix: &[RowReport], differing: usize, out: &mut Out) {
+    let mut header = vec!["context"];
+    for questions in [&APCS[..], &judge::CONTEXT] {
+        header.extend(questions);
+        header.push("documented");
+    }
     let mut table = Table::new(out, &header);
     for row in matrix {
-        let documented = |cells: &[&Cell]| {
-            let words: Vec<_> = cells.iter().map(|cell| cell.documented).collect();
-            words.join(", ")
+        let cells = |questions: &[&str], say: fn(&Cell) -> String| -> Vec<String> {
+            let cells = questions.iter().map(|question| row.cell(question).map(say));
+            cells.map(Option::unwrap_or_default).collect()
         };
-        let [special, normal, apcs, all, irql] = row.cells();
-        table.row([
-            row.context.to_owned(),
-            special.text(),
-            normal.text(),
-            documented(&[special, normal]),
-            apcs.text(),
-            all.text(),
-            irql.text(),
-            documented(&[apcs, all, irql]),
-        ]);
+        let mut line = vec![row.context.clone()];
+        for questions in [&APCS[..], &judge::CONTEXT] {
+            line.extend(cells(questions, Cell::text));
+            let documented = cells(questions, |cell| cell.documented.clone());
+            let said = documented.into_iter().filter(|word| !word.is_empty());
+            line.push(said.collect::<Vec<_>>().join(", "));
+        }
+        table.row(line);
     }
     out.line(&table.to_string());
     out.line("");
     out.line("now: the APC had run by this point; deferred: it ran later.");
     out.line("now or later: it ran inside the wait, or the wait was over first.");
-    out.line("[measure]: the sources contradict each other; the answer is not judged.");
+    out.line(
+        "[measure]: the sources contradict each other or are silent; the answer is not judged.",
+    );
     for row in matrix {
         // What fails in one cell of a row mostly fails in all: the first one is told.
-        if let Some(why) = row.cells().into_iter().find_map(Cell::failure) {
+        if let Some(why) = row.cells.iter().find_map(Cell::failure) {
             out.line(&format!("failed in {}: {why}", row.context));
         }
     }

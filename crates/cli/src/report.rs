@@ -1,5 +1,6 @@
 //! The JSON document of every command. It says what it is: schema and version come first.
 
+mod matrix;
 mod records;
 mod target;
 
@@ -7,32 +8,50 @@ use apclab_client::{Prediction, RunOutcome, RunResult};
 use apclab_litmus::{Condition, Expectation, Test};
 use apclab_protocol::program::Place;
 use apclab_protocol::verify::{Reason, Refusal};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::describe;
 use crate::run::Record;
 use crate::verdict::Coverage;
 
+pub(crate) use matrix::{Cell, Deliveries, Gap, MEASURE, MatrixBody, RowReport};
 pub(crate) use records::{RecordReport, TraceBody};
 pub(crate) use target::{ContextReport, TargetReport};
 
+/// What `schema` says.
+pub(crate) const SCHEMA: &str = "apclab-report";
 /// Version of the schema. It grows with every change that a reader could stumble over.
-const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 2;
 
 /// A whole document: what every command says, and what this one does.
 #[derive(Serialize)]
 pub(crate) struct Document<B> {
-    schema: &'static str,
-    schema_version: u32,
-    apclab_version: &'static str,
-    command: &'static str,
+    #[serde(flatten)]
+    identity: Identity,
     exit_code: u8,
     /// Why the target could not be ended in order.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    target: TargetReport,
+    /// What ran the programs, for a command that has any run.
+    #[serde(flatten)]
+    origin: Option<Origin>,
     #[serde(flatten)]
     body: B,
+}
+
+/// What a document says of itself, first.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) schema: String,
+    pub(crate) schema_version: u32,
+    pub(crate) apclab_version: String,
+    pub(crate) command: String,
+}
+
+/// Where a document's measurements come from.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Origin {
+    pub(crate) target: TargetReport,
 }
 
 impl<B> Document<B> {
@@ -44,14 +63,33 @@ impl<B> Document<B> {
         body: B,
     ) -> Self {
         Self {
-            schema: "apclab-report",
-            schema_version: SCHEMA_VERSION,
-            apclab_version: env!("CARGO_PKG_VERSION"),
-            command,
+            identity: Identity::of(command),
             exit_code,
             error,
-            target,
+            origin: Some(Origin { target }),
             body,
+        }
+    }
+
+    /// A document of a command that has come to its end and had nothing run.
+    pub(crate) fn without_target(command: &'static str, exit_code: u8, body: B) -> Self {
+        Self {
+            identity: Identity::of(command),
+            exit_code,
+            error: None,
+            origin: None,
+            body,
+        }
+    }
+}
+
+impl Identity {
+    fn of(command: &str) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            schema_version: SCHEMA_VERSION,
+            apclab_version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: command.to_owned(),
         }
     }
 }

@@ -1,14 +1,17 @@
 //! `apclab install`, `uninstall`, `status` and `verifier`: what is installed on a test machine.
 
+mod report;
+
 use std::path::{Path, PathBuf};
 
-use apclab_client::setup::state::Service;
 use apclab_client::setup::{self, Plan, State, Stopped, carry_out};
 use apclab_client::{TargetError, device};
 
-use crate::args::{ChangeArgs, InstallArgs, VerifierCommand};
+use self::report::{StatusBody, VerifierBody, service};
+use crate::args::{ChangeArgs, Format, InstallArgs, StatusArgs, VerifierCommand};
 use crate::failure::{self, Failure};
 use crate::out::Out;
+use crate::report::Document;
 
 /// The INF's name in a package.
 const INF: &str = "apclab.inf";
@@ -55,10 +58,24 @@ pub(crate) fn verifier(command: &VerifierCommand, out: &mut Out) -> Result<u8, F
             let plan = state.verifier_off()?;
             change(args, &state, &plan, "`apclab verifier on`", out)
         }
-        VerifierCommand::Status => {
+        VerifierCommand::Status(args) => {
             let state = setup::observe()?;
-            verifier_lines(&state, out);
-            out.line("settings are in effect from the next start of Windows on");
+            match args.format {
+                Format::Text => {
+                    verifier_lines(&state, out);
+                    out.line("settings are in effect from the next start of Windows on");
+                }
+                Format::Json => {
+                    let body = VerifierBody {
+                        driver_verifier: state.verifier,
+                    };
+                    out.json(&Document::without_target(
+                        "verifier status",
+                        failure::OK,
+                        body,
+                    ));
+                }
+            }
             Ok(failure::OK)
         }
     }
@@ -68,8 +85,26 @@ pub(crate) fn verifier(command: &VerifierCommand, out: &mut Out) -> Result<u8, F
 ///
 /// # Errors
 /// [`Failure`]: no Windows, or Windows does not tell.
-pub(crate) fn status(out: &mut Out) -> Result<u8, Failure> {
+pub(crate) fn status(args: &StatusArgs, out: &mut Out) -> Result<u8, Failure> {
     let state = setup::observe()?;
+    let answer = device::open()
+        .and_then(|mut target| target.info())
+        .map(|info| info.driver.map(|driver| driver.version));
+    let code = match &answer {
+        Ok(_) => failure::OK,
+        Err(_) => failure::NOT_AVAILABLE,
+    };
+    match args.format {
+        Format::Text => status_lines(&state, &answer, out),
+        Format::Json => {
+            let body = StatusBody::of(&state, &answer);
+            out.json(&Document::without_target("status", code, body));
+        }
+    }
+    Ok(code)
+}
+
+fn status_lines(state: &State, answer: &Result<Option<[u32; 3]>, TargetError>, out: &mut Out) {
     line(out, "elevated", switch(state.elevated));
     line(out, "test-signing", switch(state.test_signing));
     for package in &state.packages {
@@ -89,30 +124,16 @@ pub(crate) fn status(out: &mut Out) -> Result<u8, Failure> {
     if state.devices.is_empty() {
         line(out, "device", "none");
     }
-    line(
-        out,
-        "service",
-        match state.service {
-            None => "none",
-            Some(Service::Running) => "running",
-            Some(Service::Stopped) => "stopped",
-        },
-    );
-    verifier_lines(&state, out);
-    let answer = device::open().and_then(|mut target| target.info());
-    let code = match &answer {
-        Ok(info) => {
-            let version = info.driver.as_ref().map(|driver| driver.version);
+    line(out, "service", service(state.service));
+    verifier_lines(state, out);
+    let said = match answer {
+        Ok(version) => {
             let version = version.map_or_else(String::new, crate::info::version);
-            line(out, "driver", &format!("answers, version {version}"));
-            failure::OK
+            format!("answers, version {version}")
         }
-        Err(error) => {
-            line(out, "driver", &format!("does not answer: {error}"));
-            failure::NOT_AVAILABLE
-        }
+        Err(error) => format!("does not answer: {error}"),
     };
-    Ok(code)
+    line(out, "driver", &said);
 }
 
 fn verifier_lines(state: &State, out: &mut Out) {

@@ -1,8 +1,10 @@
-//! Tables: with borders for a terminal, as plain aligned columns for everybody else.
+//! Tables: with borders for a terminal, as plain aligned columns for everybody else, in Markdown for
+//! those who ask for it.
 
 use std::fmt;
 
-use comfy_table::presets::{NOTHING, UTF8_BORDERS_ONLY};
+use comfy_table::TableStyle;
+use comfy_table::presets::{ASCII_MARKDOWN, NOTHING, UTF8_BORDERS_ONLY};
 
 use crate::out::Out;
 
@@ -13,12 +15,22 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(out: &Out, header: &[&str]) -> Self {
-        let mut table = comfy_table::Table::new();
-        table.load_style(if out.is_terminal() {
+        let style = if out.is_terminal() {
             UTF8_BORDERS_ONLY
         } else {
             NOTHING
-        });
+        };
+        Self::with_style(style, header)
+    }
+
+    /// A table in Markdown. Header and cells are text in Markdown, each of one line.
+    pub(crate) fn markdown(header: &[&str]) -> Self {
+        Self::with_style(ASCII_MARKDOWN, header)
+    }
+
+    fn with_style(style: TableStyle, header: &[&str]) -> Self {
+        let mut table = comfy_table::Table::new();
+        table.load_style(style);
         table.set_header(header.iter().copied());
         Self { table }
     }

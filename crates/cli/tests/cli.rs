@@ -199,7 +199,7 @@ fn json_says_what_it_is_and_what_was_seen() {
         .exits(1)
         .json();
     assert_eq!(document["schema"], "apclab-report");
-    assert_eq!(document["schema_version"], 1);
+    assert_eq!(document["schema_version"], 2);
     assert_eq!(document["command"], "run");
     assert_eq!(document["exit_code"], 1);
     assert_eq!(document["target"]["name"], "model");
@@ -271,8 +271,10 @@ fn the_matrix_of_the_model_is_the_documented_one() {
         .json();
     assert_eq!(document["differing_cells"], 0);
     let plain = &document["matrix"][0];
-    assert_eq!(plain["special_apc"]["measured"], "(no APC routines)");
-    assert_eq!(plain["KeAreApcsDisabled"]["measured"], "FALSE");
+    assert_eq!(plain["cells"][0]["question"], "special APC");
+    assert_eq!(plain["cells"][0]["measured"], "(no APC routines)");
+    assert_eq!(plain["cells"][2]["question"], "KeAreApcsDisabled");
+    assert_eq!(plain["cells"][2]["measured"], "FALSE");
 }
 
 #[test]

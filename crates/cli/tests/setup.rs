@@ -16,7 +16,9 @@ fn other_systems_have_no_device() {
         &["uninstall"],
         &["verifier", "on"],
         &["verifier", "off"],
+        &["status", "--format", "json"],
         &["verifier", "status"],
+        &["verifier", "status", "--format", "json"],
     ] {
         let answer = folder.apclab(command);
         answer.exits(3).complains("error: ").complains("Windows");

@@ -1,9 +1,9 @@
 //! What a result depends on, beside target and driver.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a result depends on, as far as it could be found out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Surroundings {
     /// How requests reach the driver.
     pub handle: String,
@@ -17,8 +17,8 @@ pub struct Surroundings {
 
 /// Whether a hypervisor runs below the system, as the processor says (CPUID leaf 1, ECX bit 31, and
 /// leaf 0x40000000).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(into = "String")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", from = "String")]
 pub enum Hypervisor {
     /// The processor does not say.
     #[default]
@@ -30,7 +30,7 @@ pub enum Hypervisor {
 }
 
 /// What Windows says of itself. `None` everywhere is "unknown": the system does not tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WindowsFacts {
     /// The kernel's version as user mode is told: major, minor, build.
     pub version: Option<[u32; 3]>,
@@ -45,7 +45,7 @@ pub struct WindowsFacts {
     /// What Driver Verifier is set to.
     pub driver_verifier: crate::setup::verifier::DriverVerifier,
     /// User-mode routines that not every Windows has, and whether they are here.
-    pub optional_routines: Vec<(&'static str, bool)>,
+    pub optional_routines: Vec<(String, bool)>,
 }
 
 impl Surroundings {
@@ -93,6 +93,17 @@ impl Hypervisor {
 impl From<Hypervisor> for String {
     fn from(hypervisor: Hypervisor) -> Self {
         hypervisor.text()
+    }
+}
+
+/// Reads what [`Hypervisor::text`] writes.
+impl From<String> for Hypervisor {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "unknown" => Self::Unknown,
+            "none" => Self::None,
+            _ => Self::Present(text),
+        }
     }
 }
 
@@ -149,6 +160,14 @@ mod tests {
         assert!(test_signing(0x3));
         assert!(test_signing(0), "signatures are not looked at");
         assert!(memory_integrity(0x401) && !test_signing(0x401));
+    }
+
+    #[test]
+    fn a_hypervisor_is_read_as_it_was_written() {
+        let named = Hypervisor::Present("Hyper-V".to_owned());
+        for hypervisor in [Hypervisor::Unknown, Hypervisor::None, named] {
+            assert_eq!(Hypervisor::from(hypervisor.text()), hypervisor);
+        }
     }
 
     #[test]

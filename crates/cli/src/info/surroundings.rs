@@ -4,7 +4,7 @@ use apclab_client::Surroundings;
 use apclab_client::surroundings::WindowsFacts;
 
 /// The lines: what, and its value.
-pub(super) fn lines(surroundings: &Surroundings) -> Vec<(&'static str, String)> {
+pub(super) fn lines(surroundings: &Surroundings) -> Vec<(&str, String)> {
     let mut lines = vec![
         ("handle", surroundings.handle.clone()),
         ("hypervisor", surroundings.hypervisor.text()),
@@ -22,7 +22,7 @@ pub(super) fn lines(surroundings: &Surroundings) -> Vec<(&'static str, String)> 
     lines
 }
 
-fn of_windows(windows: &WindowsFacts) -> Vec<(&'static str, String)> {
+fn of_windows(windows: &WindowsFacts) -> Vec<(&str, String)> {
     let mut lines = vec![(
         "Windows",
         windows.version.map_or_else(unknown, super::version),
@@ -43,7 +43,7 @@ fn of_windows(windows: &WindowsFacts) -> Vec<(&'static str, String)> {
     let optional = windows.optional_routines.iter();
     lines.extend(optional.map(|(name, found)| {
         let found = if *found { "found" } else { "not found" };
-        (*name, found.to_owned())
+        (name.as_str(), found.to_owned())
     }));
     lines
 }

@@ -1,62 +1,40 @@
 //! Which measurements differ from the documentation, and how each is shown.
 
 use apclab_protocol::message::Context;
-use serde::Serialize;
 
-use super::measure::{ApcCell, ContextCell, Deliveries, Gap};
+use super::measure::{ApcCell, ContextCell};
 use super::rows::{Answer, Delivery, Row};
+use crate::report::{Cell, Gap, MEASURE};
 
-/// A cell as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Cell {
-    pub(super) measured: String,
-    pub(super) documented: &'static str,
-    pub(super) differs: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) iterations: Option<Deliveries>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) gap: Option<Gap>,
-}
+/// The questions about the context, in the table's order.
+pub(super) const CONTEXT: [&str; 3] = ["KeAreApcsDisabled", "KeAreAllApcsDisabled", "IRQL"];
 
-impl Cell {
-    /// The text in the table; a cell that differs is marked.
-    pub(super) fn text(&self) -> String {
-        let mark = if self.differs { " !" } else { "" };
-        format!("{}{mark}", self.measured)
-    }
-
-    /// Why the cell holds no measurement, if that is a failure.
-    pub(super) fn failure(&self) -> Option<&str> {
-        match &self.gap {
-            Some(Gap::Failed(why)) => Some(why),
-            _ => None,
-        }
-    }
-
-    fn gap(gap: &Gap, documented: &'static str) -> Self {
-        let (measured, differs) = match gap {
-            Gap::NotRunnable(why) => (format!("({why})"), false),
-            Gap::Failed(_) => ("failed".to_owned(), true),
-        };
-        Self {
-            measured,
-            documented,
-            differs,
-            iterations: None,
-            gap: Some(gap.clone()),
-        }
+/// A cell that holds no measurement.
+fn gap(question: &str, gap: &Gap, documented: &str) -> Cell {
+    let (measured, differs) = match gap {
+        Gap::NotRunnable(why) => (format!("({why})"), false),
+        Gap::Failed(_) => ("failed".to_owned(), true),
+    };
+    Cell {
+        question: question.to_owned(),
+        measured,
+        answers: Vec::new(),
+        documented: documented.to_owned(),
+        differs,
+        iterations: None,
+        gap: Some(gap.clone()),
     }
 }
 
 /// Judges when an APC ran.
-pub(super) fn apc(row: &Row, cell: &ApcCell, documented: Delivery) -> Cell {
+pub(super) fn apc(question: &str, row: &Row, cell: &ApcCell, documented: Delivery) -> Cell {
     let word = match documented {
         Delivery::Now => "now",
         Delivery::Deferred => "deferred",
     };
     let seen = match cell {
         Ok(seen) => seen,
-        Err(gap) => return Cell::gap(gap, word),
+        Err(why) => return gap(question, why, word),
     };
     let odd = seen.lost + seen.not_inserted > 0;
     let measured = match (seen.now > 0, seen.deferred > 0) {
@@ -73,68 +51,111 @@ pub(super) fn apc(row: &Row, cell: &ApcCell, documented: Delivery) -> Cell {
         Delivery::Now => seen.now == 0 || (seen.deferred > 0 && !row.waits),
         Delivery::Deferred => seen.now > 0,
     };
+    // Where an APC may run inside a wait, it is chance whether the wait was over first.
+    let over_first = row.waits && seen.now > 0;
+    let answers = [
+        ("now or later", over_first),
+        ("now", seen.now > 0 && !over_first),
+        ("deferred", seen.deferred > 0 && !over_first),
+        ("lost", seen.lost > 0),
+        ("not inserted", seen.not_inserted > 0),
+    ];
+    let answers = answers.into_iter().filter(|(_, seen)| *seen);
     Cell {
+        question: question.to_owned(),
         measured,
-        documented: word,
+        answers: answers.map(|(answer, _)| answer.to_owned()).collect(),
+        documented: word.to_owned(),
         differs: odd || differs,
         iterations: Some(*seen),
         gap: None,
     }
 }
 
-/// A row's answers to the three questions of context, in the table's order.
+/// A row's answers to the questions about the context.
 pub(super) fn context(row: &Row, cell: &ContextCell) -> [Cell; 3] {
     let documented = &row.documented;
+    let [apcs, all, irql] = CONTEXT;
     let words = [
-        answer_word(documented.apcs_disabled),
-        answer_word(documented.all_apcs_disabled),
-        if documented.irql == 0 { "0" } else { "1" },
+        (apcs, answer_word(documented.apcs_disabled)),
+        (all, answer_word(documented.all_apcs_disabled)),
+        (irql, if documented.irql == 0 { "0" } else { "1" }),
     ];
     let measured = match cell {
         Ok(measured) => measured,
-        Err(gap) => return words.map(|word| Cell::gap(gap, word)),
+        Err(why) => return words.map(|(question, word)| gap(question, why, word)),
     };
     // In a thread that begins with APCs disabled the documented answers are not to be expected.
     let judged = measured.baseline == Context::default();
-    let predicate = |seen: &[bool], documented: Answer, word| Cell {
-        measured: join(seen.iter().map(|yes| if *yes { "TRUE" } else { "FALSE" })),
-        documented: word,
-        differs: judged
-            && match documented {
-                Answer::True => seen != [true],
-                Answer::False => seen != [false],
-                Answer::Measure => false,
-            },
+    let wrong = |seen: &[bool], documented: Answer| match documented {
+        Answer::True => seen != [true],
+        Answer::False => seen != [false],
+        Answer::Measure => false,
+    };
+    let differs = [
+        wrong(&measured.apcs_disabled, documented.apcs_disabled),
+        wrong(&measured.all_apcs_disabled, documented.all_apcs_disabled),
+        measured.irql != [i64::from(documented.irql)],
+    ];
+    let [first, second, third] = words;
+    [
+        answered(
+            first,
+            predicate(&measured.apcs_disabled),
+            judged && differs[0],
+        ),
+        answered(
+            second,
+            predicate(&measured.all_apcs_disabled),
+            judged && differs[1],
+        ),
+        answered(third, numbers(&measured.irql), judged && differs[2]),
+    ]
+}
+
+/// A context of which nobody has published what it is.
+pub(super) fn unpublished(measured: &Result<Context, Gap>) -> [Cell; 3] {
+    let words = CONTEXT.map(|question| (question, MEASURE));
+    let context = match measured {
+        Ok(context) => context,
+        Err(why) => return words.map(|(question, word)| gap(question, why, word)),
+    };
+    let [first, second, third] = words;
+    [
+        answered(first, predicate(&[context.apcs_disabled]), false),
+        answered(second, predicate(&[context.all_apcs_disabled]), false),
+        answered(third, numbers(&[i64::from(context.irql)]), false),
+    ]
+}
+
+/// A cell with the answers to a question of which this is documented.
+fn answered((question, documented): (&str, &str), answers: Vec<String>, differs: bool) -> Cell {
+    Cell {
+        question: question.to_owned(),
+        measured: answers.join(" or "),
+        answers,
+        documented: documented.to_owned(),
+        differs,
         iterations: None,
         gap: None,
-    };
-    [
-        predicate(&measured.apcs_disabled, documented.apcs_disabled, words[0]),
-        predicate(
-            &measured.all_apcs_disabled,
-            documented.all_apcs_disabled,
-            words[1],
-        ),
-        Cell {
-            measured: join(measured.irql.iter().map(ToString::to_string)),
-            documented: words[2],
-            differs: judged && measured.irql != [i64::from(documented.irql)],
-            iterations: None,
-            gap: None,
-        },
-    ]
+    }
 }
 
 const fn answer_word(answer: Answer) -> &'static str {
     match answer {
         Answer::True => "TRUE",
         Answer::False => "FALSE",
-        Answer::Measure => "[measure]",
+        Answer::Measure => MEASURE,
     }
 }
 
-fn join<T: Into<String>>(words: impl Iterator<Item = T>) -> String {
-    words.map(Into::into).collect::<Vec<_>>().join(" or ")
+fn predicate(seen: &[bool]) -> Vec<String> {
+    let words = seen.iter().map(|yes| if *yes { "TRUE" } else { "FALSE" });
+    words.map(ToOwned::to_owned).collect()
+}
+
+fn numbers(seen: &[i64]) -> Vec<String> {
+    seen.iter().map(ToString::to_string).collect()
 }
 
 #[cfg(test)]
@@ -142,6 +163,7 @@ mod tests {
     use super::super::measure::Measured;
     use super::super::rows::ROWS;
     use super::*;
+    use crate::report::Deliveries;
 
     fn row(context: &str) -> &'static Row {
         ROWS.iter()
@@ -160,7 +182,7 @@ mod tests {
     #[test]
     fn apcs_that_run_at_another_time_are_marked() {
         let plain = row("critical region");
-        let text = |seen, documented| apc(plain, &Ok(seen), documented).text();
+        let text = |seen, documented| apc("APC", plain, &Ok(seen), documented).text();
         assert_eq!(text(seen(5, 0), Delivery::Now), "now");
         assert_eq!(text(seen(5, 0), Delivery::Deferred), "now !");
         assert_eq!(text(seen(0, 5), Delivery::Now), "deferred !");
@@ -175,22 +197,36 @@ mod tests {
     #[test]
     fn a_wait_may_be_over_before_the_apc_runs() {
         let waiting = row("waiting in plain code");
-        let text = |seen, documented| apc(waiting, &Ok(seen), documented).text();
+        let text = |seen, documented| apc("APC", waiting, &Ok(seen), documented).text();
         assert_eq!(text(seen(1, 9), Delivery::Now), "now or later");
         assert_eq!(text(seen(0, 9), Delivery::Now), "deferred !");
         assert_eq!(text(seen(1, 9), Delivery::Deferred), "now or later !");
     }
 
     #[test]
+    fn machines_are_not_compared_by_chance() {
+        let answers = |context, seen| {
+            let cell = apc("APC", row(context), &Ok(seen), Delivery::Now);
+            cell.answers.join(", ")
+        };
+        let waiting = "waiting in plain code";
+        assert_eq!(answers(waiting, seen(1, 9)), answers(waiting, seen(10, 0)));
+        assert_eq!(answers(waiting, seen(0, 10)), "deferred");
+        assert_eq!(answers("critical region", seen(4, 1)), "now, deferred");
+        assert_eq!(answers("critical region", seen(1, 4)), "now, deferred");
+        assert_eq!(answers("critical region", seen(5, 0)), "now");
+    }
+
+    #[test]
     fn gaps_say_so() {
-        let missing = Err(Gap::NotRunnable("no APC routines"));
-        let cell = apc(row("guarded region"), &missing, Delivery::Deferred);
+        let missing = Err(Gap::NotRunnable("no APC routines".to_owned()));
+        let cell = apc("APC", row("guarded region"), &missing, Delivery::Deferred);
         assert_eq!(
             (cell.text().as_str(), cell.differs),
             ("(no APC routines)", false)
         );
         let failed = Err(Gap::Failed("bug check".to_owned()));
-        assert!(apc(row("guarded region"), &failed, Delivery::Deferred).differs);
+        assert!(apc("APC", row("guarded region"), &failed, Delivery::Deferred).differs);
     }
 
     #[test]

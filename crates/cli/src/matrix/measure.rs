@@ -6,9 +6,9 @@ use apclab_protocol::message::Context;
 use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, Observed};
 use apclab_protocol::step::Step;
 use apclab_protocol::verify::Reason;
-use serde::Serialize;
 
 use super::rows::Row;
+use crate::report::{Deliveries, Gap};
 
 /// The lane that is in the context.
 const TARGET: u8 = 0;
@@ -30,26 +30,6 @@ const QUEUE_OUTER: Step = Step::Queue {
 const INSERTED: u8 = 0;
 const THEN: u8 = 1;
 const AT_END: u8 = 2;
-
-/// Why a cell holds no measurement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", content = "why", rename_all = "snake_case")]
-pub(super) enum Gap {
-    /// The kernel cannot run the program.
-    NotRunnable(&'static str),
-    /// The program did not do what it is for.
-    Failed(String),
-}
-
-/// In how many iterations an APC did what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Deliveries {
-    pub(super) now: u64,
-    pub(super) deferred: u64,
-    /// It had not run at the end either, though nothing was disabled any more.
-    pub(super) lost: u64,
-    pub(super) not_inserted: u64,
-}
 
 /// What was measured for an APC kind in a context.
 pub(super) type ApcCell = Result<Deliveries, Gap>;
@@ -130,12 +110,14 @@ fn run(
         }
         Ok(RunOutcome::Ran(result)) => Ok(result),
         Ok(RunOutcome::Refused(refusal)) if refusal.reason == Reason::NoApcRoutines => {
-            Err(Gap::NotRunnable("no APC routines"))
+            Err(Gap::NotRunnable("no APC routines".to_owned()))
         }
         Ok(RunOutcome::Refused(refusal)) if refusal.reason == Reason::NoPushLocks => {
-            Err(Gap::NotRunnable("no push locks"))
+            Err(Gap::NotRunnable("no push locks".to_owned()))
         }
-        Ok(RunOutcome::BaselineDisabled(_)) => Err(Gap::NotRunnable("APCs disabled at the start")),
+        Ok(RunOutcome::BaselineDisabled(_)) => {
+            Err(Gap::NotRunnable("APCs disabled at the start".to_owned()))
+        }
         Ok(RunOutcome::Refused(refusal)) => failed(format!("refused: {}", refusal.reason.name())),
         Ok(RunOutcome::Malformed(malformed)) => failed(format!("rejected: {malformed:?}")),
         Err(error) => failed(TargetError::to_string(&error)),

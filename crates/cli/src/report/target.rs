@@ -3,25 +3,25 @@
 use apclab_client::target::DriverInfo;
 use apclab_client::{Info, Surroundings};
 use apclab_protocol::message::{Context, Limits, routines};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What ran the programs.
-#[derive(Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct TargetReport {
-    name: &'static str,
+    pub(crate) name: String,
     description: String,
     apc_routines: RoutinesReport,
     limits: LimitsReport,
-    driver: Option<DriverReport>,
+    pub(crate) driver: Option<DriverReport>,
     /// What results depend on besides.
     #[serde(skip_serializing_if = "Option::is_none")]
-    surroundings: Option<Surroundings>,
+    pub(crate) surroundings: Option<Surroundings>,
 }
 
 impl TargetReport {
-    pub(crate) fn of(name: &'static str, info: &Info) -> Self {
+    pub(crate) fn of(name: &str, info: &Info) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
             description: info.description.clone(),
             apc_routines: RoutinesReport::of(info.apc_routines),
             limits: LimitsReport::of(&info.limits),
@@ -36,7 +36,7 @@ impl TargetReport {
     clippy::struct_excessive_bools,
     reason = "each is a field of its own in the document"
 )]
-#[derive(Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct RoutinesReport {
     #[serde(rename = "KeInitializeApc")]
     initialize_apc: bool,
@@ -58,7 +58,7 @@ impl RoutinesReport {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct LimitsReport {
     lanes: u32,
     registers: u32,
@@ -89,11 +89,11 @@ impl LimitsReport {
     }
 }
 
-#[derive(Serialize)]
-struct DriverReport {
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct DriverReport {
     path: Option<String>,
     version: [u32; 3],
-    kernel: [u32; 3],
+    pub(crate) kernel: [u32; 3],
     processors: u32,
     sessions: u32,
     dispatch: ContextReport,
@@ -113,7 +113,7 @@ impl DriverReport {
 }
 
 /// Both predicates and the IRQL at one moment.
-#[derive(Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ContextReport {
     #[serde(rename = "KeAreApcsDisabled")]
     apcs_disabled: bool,

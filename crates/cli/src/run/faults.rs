@@ -7,12 +7,12 @@ use apclab_client::{RunOptions, Target};
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
-use super::html::escape;
 use super::progress;
 use crate::args::{On, RunArgs, RunFormat};
 use crate::failure::{self, Failure};
 use crate::input::Input;
 use crate::out::Out;
+use crate::page::{document, escape};
 use crate::report::{Document, TargetReport};
 use crate::target;
 
@@ -183,7 +183,7 @@ fn junit(tests: &[TestFaults], target: &str) -> Result<String, SerializeError> {
 fn html(tests: &[TestFaults], target: &str, total: &str) -> String {
     let sections: String = tests.iter().map(section).collect();
     let title = format!("apclab run on {target}, calls that fail");
-    super::html::document(&title, &format!("<p>{}</p>\n{sections}", escape(total)))
+    document(&title, &format!("<p>{}</p>\n{sections}", escape(total)))
 }
 
 /// One test on the page.

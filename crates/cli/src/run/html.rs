@@ -1,10 +1,9 @@
-//! A run as one page that needs nothing else: no scripts, no fonts, no pictures from elsewhere.
+//! A run as one page.
 
 use super::{Record, text};
+use crate::page::{document, escape};
 use crate::trace;
 use crate::verdict::Verdict;
-
-const STYLE: &str = include_str!("page.css");
 
 /// The page: a table of all tests, then source, histogram and trace of each side by side.
 pub(super) fn page(
@@ -37,17 +36,6 @@ pub(super) fn page(
         error = error.unwrap_or_default(),
     );
     document(&format!("apclab run on {target}"), &body)
-}
-
-/// A page that needs nothing else.
-pub(super) fn document(title: &str, body: &str) -> String {
-    let title = escape(title);
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <h1>{title}</h1>\n{body}</body>\n</html>\n"
-    )
 }
 
 /// A test in the table.
@@ -105,33 +93,5 @@ const fn class(verdict: Verdict) -> &'static str {
         Verdict::Ok => "ok",
         Verdict::NotObserved | Verdict::NotRunnable => "open",
         Verdict::Failed => "failed",
-    }
-}
-
-/// Text as it has to stand in HTML.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn markup_in_a_test_is_text() {
-        assert_eq!(
-            escape("<b a=\"1\">&'</b>"),
-            "&lt;b a=&quot;1&quot;&gt;&amp;'&lt;/b&gt;"
-        );
     }
 }

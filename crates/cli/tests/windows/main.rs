@@ -36,6 +36,12 @@ fn a_device_that_is_not_installed_says_what_to_do() {
         .exits(3)
         .says("device                none\n")
         .says("driver                does not answer: the driver is not installed");
+    let answer = folder.apclab(&["status", "--format", "json"]);
+    let document = answer.exits(3).json();
+    assert_eq!(document["command"], "status");
+    assert_eq!(document["exit_code"], 3);
+    assert_eq!(document["devices"], serde_json::json!([]));
+    assert_eq!(document["driver"]["answers"], false);
 }
 
 #[test]
@@ -64,6 +70,14 @@ fn nothing_is_installed_so_that_nothing_is_removed() {
         .apclab(&["verifier", "status"])
         .exits(0)
         .says("Driver Verifier       off\n");
+    let document = folder
+        .apclab(&["verifier", "status", "--format", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(
+        document["driver_verifier"]["drivers"],
+        serde_json::json!([])
+    );
     folder
         .apclab(&["verifier", "off"])
         .exits(0)

@@ -3,7 +3,7 @@
 //! They are read from the registry and written by `verifier.exe`: that is the interface which
 //! Microsoft documents, and newer versions keep more than these two values.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::DRIVER_FILE;
 
@@ -30,7 +30,7 @@ pub const ON: [&str; 3] = ["/standard", "/driver", DRIVER_FILE];
 pub const OFF: [&str; 1] = ["/reset"];
 
 /// What Driver Verifier is set to. Settings are in effect from the next start of Windows on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DriverVerifier {
     /// The drivers that are verified, in lower case.
     pub drivers: Vec<String>,

@@ -50,7 +50,7 @@ pub(crate) fn surroundings(handle: String) -> Surroundings {
                 .into_iter()
                 .map(|name| {
                     let found = routine("kernel32.dll", name).is_some();
-                    (name.to_str().unwrap_or("?"), found)
+                    (name.to_string_lossy().into_owned(), found)
                 })
                 .collect(),
         }),
