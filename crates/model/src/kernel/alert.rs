@@ -6,7 +6,7 @@
 //! is delivered. The NT 5.2 model does neither: so both are measured, and `Documented` allows both.
 
 use super::wait::{Awaited, Wait};
-use super::{Baseline, BugCheck, Kernel, ObjectId, PASSIVE_LEVEL, Profile, ThreadId};
+use super::{Baseline, BugCheck, Kernel, Mutant, ObjectId, PASSIVE_LEVEL, Profile, ThreadId};
 
 /// How a thread waits: what may end its wait besides the objects and the time-out.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -220,7 +220,11 @@ impl Kernel {
 
     /// What user APCs do to a wait in that mode.
     fn alert_in(&self, t: ThreadId, mode: WaitMode) -> Alert {
-        if !mode.alertable || !self.has_user_apc(t) {
+        let alertable = match self.mutant {
+            None => mode.alertable,
+            Some(mutant) => self.alertable_in_mutant(t, mode, mutant),
+        };
+        if !alertable || !self.has_user_apc(t) {
             return Alert::No;
         }
         let documented = self.profile == Profile::Documented;
@@ -234,9 +238,26 @@ impl Kernel {
         }
     }
 
+    fn alertable_in_mutant(&self, t: ThreadId, mode: WaitMode, mutant: Mutant) -> bool {
+        match mutant {
+            Mutant::UserApcEndsWait => false,
+            Mutant::UserWaitNotAlertable => mode.alertable || mode.user,
+            Mutant::SpecialUserApcEndsNoWait => {
+                mode.alertable || (mode.user && self.has_special_user_apc(t))
+            }
+            Mutant::CsKeepsApcs => mode.alertable && !self.owns_critical_section(t),
+            _ => mode.alertable,
+        }
+    }
+
     /// A wait has ended with `STATUS_USER_APC`.
     fn wait_aborted(&mut self, t: ThreadId, user: bool) {
-        if user {
+        let lost = match self.mutant {
+            Some(Mutant::UserApcAlertableWait) => true,
+            Some(Mutant::UserApcAfterRegion) => self.thread(t).counters != Baseline::default(),
+            _ => false,
+        };
+        if user && !lost {
             self.user_apcs_pend(t);
         }
     }

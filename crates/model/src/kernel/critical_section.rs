@@ -4,7 +4,7 @@
 //! leave leaves the section free in `Documented`, and hands it over in `Nt52`.
 
 use super::lock::{Acquired, Claim, LockId};
-use super::{CriticalSectionId, Kernel, ThreadId};
+use super::{CriticalSectionId, Kernel, Mutant, ThreadId};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct CriticalSection {
@@ -64,7 +64,7 @@ impl Kernel {
     /// When the thread is not in user mode or has ended.
     pub fn try_critical_section(&mut self, t: ThreadId, c: CriticalSectionId) -> bool {
         self.begin_user_step(t);
-        self.acquire(t, claim(c), false) == Acquired::Now
+        !self.gets_wrong(Mutant::CsTry) && self.acquire(t, claim(c), false) == Acquired::Now
     }
 
     /// `LeaveCriticalSection`: once for each enter. `false` when the thread does not own it: nothing
@@ -99,14 +99,29 @@ impl Kernel {
         self.critical_sections.get(c.0).count
     }
 
+    /// Whether the thread owns any.
+    pub(super) fn owns_critical_section(&self, t: ThreadId) -> bool {
+        let mut sections = self.critical_sections.iter();
+        sections.any(|(_, section)| section.owned_by(t) > 0)
+    }
+
     pub(super) fn critical_section_open(&self, t: ThreadId, c: CriticalSectionId) -> bool {
-        let owner = self.critical_section_owner(c);
-        owner.is_none_or(|owner| owner == t)
+        match self.critical_section_owner(c) {
+            None => true,
+            Some(owner) if owner == t => !self.gets_wrong(Mutant::CsRecursive),
+            Some(owner) => {
+                let abandoned = self.gets_wrong(Mutant::CsSuspendedOwnerBlocks);
+                self.gets_wrong(Mutant::CsExcludes) || (abandoned && self.is_suspended(owner))
+            }
+        }
     }
 
     pub(super) fn give_critical_section(&mut self, t: ThreadId, c: CriticalSectionId) {
         let section = self.critical_sections.get_mut(c.0);
-        section.owner = Some(t);
+        // Only in mutants has it another owner.
+        if section.owner.replace(t) != Some(t) {
+            section.count = 0;
+        }
         section.count += 1;
     }
 }

@@ -185,7 +185,14 @@ impl Kernel {
         if self.profile == Profile::Nt52 {
             self.force_allowed(t);
         }
-        if let Some(wait) = frame.wait {
+        if let Some(mut wait) = frame.wait {
+            let ends = match frame.kind {
+                ApcKind::Special => Mutant::CompletionInWait,
+                _ => Mutant::SuspendInWait,
+            };
+            if self.thread(t).user.is_some() && self.gets_wrong(ends) {
+                wait.end_early();
+            }
             self.resume_wait(t, wait);
         }
     }

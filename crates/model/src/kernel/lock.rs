@@ -181,8 +181,9 @@ impl Kernel {
     /// Whether the claim of a thread that waits can be met.
     pub(super) fn open_to_waiter(&self, t: ThreadId, claim: Claim) -> bool {
         match claim {
-            Claim::FastMutex { .. } | Claim::CriticalSection { .. } => {
-                self.open_to_newcomer(t, claim)
+            Claim::FastMutex { .. } => self.open_to_newcomer(t, claim),
+            Claim::CriticalSection { .. } => {
+                !self.gets_wrong(Mutant::CsReleaseWakes) && self.open_to_newcomer(t, claim)
             }
             Claim::Resource {
                 resource, behind, ..

@@ -3,7 +3,7 @@
 //! That wait is at PASSIVE_LEVEL, in kernel mode and not alertable, with a kernel APC in progress: so a
 //! region defers suspension, and special kernel APCs run in a suspended thread.
 
-use super::{ApcId, BugCheck, Kernel, ThreadId};
+use super::{ApcId, BugCheck, Kernel, Mutant, ThreadId};
 
 impl Kernel {
     /// `SuspendThread`, called by thread `by`: suspends the thread once more, and gives its suspend
@@ -42,11 +42,15 @@ impl Kernel {
             .frames
             .iter()
             .any(|frame| frame.runs(suspension));
+        let (all, none) = (
+            self.gets_wrong(Mutant::SuspendCount),
+            self.gets_wrong(Mutant::ResumeLetsGo),
+        );
         let user = self.user_mut(t);
         let before = user.suspended;
-        user.suspended = before.saturating_sub(1);
-        if before == 1 && runs {
-            user.let_go = true;
+        user.suspended = if all { 0 } else { before.saturating_sub(1) };
+        if before > 0 && user.suspended == 0 && runs {
+            user.let_go = !none;
         }
         before
     }
@@ -87,10 +91,11 @@ impl Kernel {
 
     /// The routine that suspends the thread begins, if the APC is that one.
     pub(super) fn suspension_begins(&mut self, t: ThreadId, a: ApcId) {
+        let goes_on = self.gets_wrong(Mutant::SuspendStopsOutsideRegion);
         if let Some(user) = &mut self.thread_mut(t).user
             && user.suspension == a
         {
-            user.let_go = user.suspended == 0;
+            user.let_go = user.suspended == 0 || goes_on;
         }
     }
 

@@ -9,7 +9,7 @@
 //! KAPC each time, so the same APC may be in the queue more than once.
 
 use super::wait::Wait;
-use super::{ApcId, ApcKind, Baseline, BugCheck, Kernel, PASSIVE_LEVEL, Profile, ThreadId};
+use super::{ApcId, ApcKind, Baseline, BugCheck, Kernel, Mutant, PASSIVE_LEVEL, Profile, ThreadId};
 
 /// What a thread of user mode has beyond other threads.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -120,7 +120,9 @@ impl Kernel {
     pub fn user_deliverable(&self, t: ThreadId) -> Option<ApcId> {
         let user = self.thread(t).user.as_ref()?;
         let first = user.queue.first()?;
-        if self.forced(t) || !(self.runs_in_user_mode(t) || first.special && self.woken(t)) {
+        let held = self.gets_wrong(Mutant::CsKeepsApcs) && self.owns_critical_section(t);
+        if held || self.forced(t) || !(self.runs_in_user_mode(t) || first.special && self.woken(t))
+        {
             return None;
         }
         (first.special || user.pending).then_some(first.apc)
@@ -130,7 +132,7 @@ impl Kernel {
     pub fn user_forced(&self, t: ThreadId) -> bool {
         let user = self.thread(t).user.as_ref();
         let due = user.is_some_and(|user| user.queue.first().is_some_and(|first| first.due));
-        due && self.runs_in_user_mode(t)
+        due && self.user_deliverable(t).is_some()
     }
 
     /// Runs [`Kernel::user_deliverable`]: takes it off the queue. When it returns, the ordinary ones
@@ -156,9 +158,19 @@ impl Kernel {
         if self.thread(target).ended {
             return false;
         }
+        let special = match self.mutant {
+            Some(Mutant::UserApcNotWithoutAlert) => true,
+            Some(Mutant::SpecialUserApcNeedsNoAlert) => false,
+            _ => special,
+        };
+        let lifo = self.gets_wrong(Mutant::UserApcInOrder);
         let queue = &mut self.user_mut(target).queue;
         let specials = queue.iter().filter(|queued| queued.special).count();
-        let place = if special { specials } else { queue.len() };
+        let place = if special || lifo {
+            specials
+        } else {
+            queue.len()
+        };
         let due = false;
         queue.insert(
             place,
@@ -190,6 +202,12 @@ impl Kernel {
         self.user_mut(t).queue.clear();
     }
 
+    /// Whether a special user APC is queued to the thread.
+    pub(super) fn has_special_user_apc(&self, t: ThreadId) -> bool {
+        let user = self.thread(t).user.as_ref();
+        user.is_some_and(|user| user.queue.iter().any(|queued| queued.special))
+    }
+
     /// An alertable wait in user mode has ended for the user APCs in the queue.
     pub(super) fn user_apcs_pend(&mut self, t: ThreadId) {
         let user = self.user_mut(t);
@@ -198,11 +216,17 @@ impl Kernel {
 
     /// The thread is outside of every system call again.
     pub(super) fn outside_again(&mut self, t: ThreadId) {
+        let special = !self.gets_wrong(Mutant::SpecialUserApcAfterCall);
+        let ordinary = !self.gets_wrong(Mutant::UserApcRunsOnReturn);
         let user = self.user_mut(t);
         user.outside = true;
         let pending = user.pending;
         for queued in &mut user.queue {
-            queued.due |= queued.special || pending;
+            queued.due |= if queued.special {
+                special
+            } else {
+                pending && ordinary
+            };
         }
     }
 

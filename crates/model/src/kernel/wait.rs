@@ -33,6 +33,15 @@ impl Wait {
         self.satisfied.is_none() && !self.alerted
     }
 
+    /// For mutants: the wait for objects ends as if the first one were signaled.
+    pub(super) fn end_early(&mut self) {
+        if let Awaited::Objects { objects, .. } = &self.awaited
+            && !objects.is_empty()
+        {
+            self.satisfied.get_or_insert(0);
+        }
+    }
+
     /// The claim to a lock that has not been met.
     pub(super) fn claim(&self) -> Option<Claim> {
         match self.awaited {
@@ -250,8 +259,8 @@ impl Kernel {
     /// its objects again and, in `Nt52`, queues behind the others (docs/semantics.md, section 2). It
     /// does not look before the thread has taken what is forced.
     pub(super) fn resume_wait(&mut self, t: ThreadId, mut wait: Wait) {
-        if self.gets_wrong(Mutant::ApcEndsNoWait) && wait.claim().is_none() {
-            wait.satisfied.get_or_insert(0);
+        if self.gets_wrong(Mutant::ApcEndsNoWait) {
+            wait.end_early();
         }
         self.thread_mut(t).wait = Some(wait);
         // In `Documented` somebody else may have a lock first: it is granted as an event of its own.

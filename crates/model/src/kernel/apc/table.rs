@@ -80,18 +80,28 @@ impl Kernel {
                 critical = thread.counters.kernel < -1;
             }
             Mutant::NormalsDoNotNest => in_progress = false,
+            // The normal APCs of threads of user mode are those that suspend them.
+            Mutant::SuspendDefersInRegion => critical &= thread.user.is_none(),
+            Mutant::CompletionDeferredInGuardedRegion => guarded &= thread.user.is_none(),
+            Mutant::CompletionDeferredAtApcLevel => raised &= thread.user.is_none(),
             _ => {}
         }
         let not_special = match mutant {
             Mutant::CriticalLetsSpecial => critical,
             Mutant::SpecialPreemptsNormal => in_progress,
+            Mutant::CompletionIsSpecial => critical && thread.user.is_some(),
+            Mutant::SuspendLetsSpecial => self.is_suspended(t),
             _ => false,
         };
         let open = !raised && !none;
+        let suspends = mutant == Mutant::SuspendDefersInGuardedRegion && thread.user.is_some();
         let guarded_for = |wrong| guarded && mutant != wrong;
         Allowed {
             special: open && !guarded_for(Mutant::GuardedDefersSpecial) && !not_special,
-            normal: open && !guarded_for(Mutant::GuardedDefersNormal) && !critical && !in_progress,
+            normal: open
+                && (suspends || !guarded_for(Mutant::GuardedDefersNormal))
+                && !critical
+                && !in_progress,
         }
     }
 
