@@ -3,7 +3,7 @@
 use apclab_model::kernel::{ApcId, ApcKind, Kernel, ThreadId};
 use apclab_model::program::{Event, State, apply, enabled};
 use apclab_protocol::message::Context;
-use apclab_protocol::program::{Place, Program};
+use apclab_protocol::program::{ApcKind as Queued, Place, Program};
 use apclab_protocol::step::Step;
 use apclab_protocol::trace::{Kind, NO_APC, NO_STEP, Record};
 
@@ -19,7 +19,7 @@ pub(crate) fn records(initial: State, program: &Program<'_>, path: &[Event]) -> 
         writer.write(&state, lane, What::of(Kind::Begin));
     }
     for event in path {
-        writer.before(&state, *event);
+        writer.before(&state, program, *event);
         let Ok(next) = apply(&state, program, *event) else {
             return writer.records;
         };
@@ -118,7 +118,7 @@ impl Writer {
     }
 
     /// What the driver writes ahead of doing it.
-    fn before(&mut self, state: &State, event: Event) {
+    fn before(&mut self, state: &State, program: &Program<'_>, event: Event) {
         let step = |writer: &mut Self, lane: usize| {
             let at = state.position(lane);
             writer.write(state, lane, What::step(Kind::Step, at, 0));
@@ -127,7 +127,9 @@ impl Writer {
             Event::Step { lane, .. } => step(self, lane),
             Event::Barrier => (0..state.lanes().len()).for_each(|lane| step(self, lane)),
             Event::Deliver { lane } => {
-                if let Some(apc) = state.kernel().deliverable(thread(lane)) {
+                let apc = state.kernel().deliverable(thread(lane));
+                // Nobody writes when the APC comes that suspends a lane.
+                if let Some(apc) = apc.filter(|apc| (apc.0 as usize) < program.apcs()) {
                     self.write(state, lane, What::routine(Kind::KernelRoutine, apc));
                 }
             }
@@ -136,7 +138,11 @@ impl Writer {
                     self.write(state, lane, What::routine(Kind::NormalRoutine, apc));
                 }
             }
-            Event::Return { .. } | Event::Grant { .. } | Event::Expire { .. } => {}
+            Event::Return { .. }
+            | Event::Grant { .. }
+            | Event::Expire { .. }
+            | Event::Alert { .. }
+            | Event::UserApc { .. } => {}
         }
     }
 
@@ -146,9 +152,7 @@ impl Writer {
             Event::Step { lane, .. } => {
                 let at = before.position(lane);
                 if let Some(Step::Queue { apc, .. }) = program.step(at.0, at.1) {
-                    // A thread of a test does not end while its lanes run, so an insertion is refused
-                    // only where the APC is in a queue already.
-                    let inserted = !before.kernel().inserted(ApcId(apc.into()));
+                    let inserted = inserted(before.kernel(), program, ApcId(apc.into()));
                     let what = What::step(Kind::Inserted, at, inserted.into());
                     self.write(after, lane, What { apc, ..what });
                 }
@@ -174,7 +178,9 @@ impl Writer {
             Event::Routine { .. }
             | Event::Return { .. }
             | Event::Grant { .. }
-            | Event::Expire { .. } => {}
+            | Event::Expire { .. }
+            | Event::Alert { .. }
+            | Event::UserApc { .. } => {}
         }
         // The waits that this event has ended, also those of other lanes.
         for (lane, at) in before.lanes().iter().enumerate() {
@@ -191,9 +197,19 @@ fn in_wait(state: &State, lane: usize) -> bool {
     kernel.waiting(t) || kernel.interrupts_wait(t)
 }
 
+/// Whether an APC can be queued now. A thread of a test does not end while its lanes run, so an
+/// insertion is refused only where the APC is in a queue already, or no request is held.
+fn inserted(kernel: &Kernel, program: &Program<'_>, apc: ApcId) -> bool {
+    match program.apc(apc.0 as usize).map(|apc| apc.kind) {
+        Some(Queued::User | Queued::SpecialUser) => true,
+        Some(Queued::Completion) => kernel.request_held(apc),
+        _ => !kernel.inserted(apc),
+    }
+}
+
 fn is_normal(program: &Program<'_>, apc: ApcId) -> bool {
     let kind = program.apc(apc.0 as usize).map(|apc| apc.kind);
-    kind == Some(apclab_protocol::program::ApcKind::Normal)
+    kind == Some(Queued::Normal)
 }
 
 /// The register that a step writes.
@@ -204,6 +220,8 @@ const fn result(step: Step) -> Option<u8> {
         | Step::Irql { to }
         | Step::Ran { to, .. }
         | Step::WaitFor { to, .. }
+        | Step::WaitAs { to, .. }
+        | Step::Sleep { to, .. }
         | Step::Try { to, .. }
         | Step::AcquiredExclusive { to, .. }
         | Step::AcquiredShared { to, .. }
@@ -211,7 +229,7 @@ const fn result(step: Step) -> Option<u8> {
         | Step::SharedWaiters { to, .. }
         | Step::ReleaseFor { to, .. }
         | Step::Load { to, .. } => Some(to),
-        Step::Queue { to, .. } => to,
+        Step::Queue { to, .. } | Step::Suspend { to, .. } | Step::Resume { to, .. } => to,
         _ => None,
     }
 }
