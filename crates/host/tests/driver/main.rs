@@ -7,6 +7,9 @@ mod lock_rules;
 mod locks;
 mod resources;
 mod schedules;
+mod user;
+mod user_schedules;
+mod wdm;
 
 use std::time::Duration;
 
