@@ -1,5 +1,6 @@
 //! `apclab matrix`: which APC runs where, measured through programs, next to the documentation.
 
+mod callers;
 mod judge;
 mod measure;
 mod rows;
@@ -46,6 +47,12 @@ pub(crate) fn run(args: &MatrixArgs, out: &mut Out) -> Result<u8, Failure> {
         let id = row_id(row.context);
         log.begin(&id, &options)?;
         matrix.push(measure(target.as_mut(), row, &options));
+        log.end(&id, Some("measured"))?;
+    }
+    for row in &callers::ROWS {
+        let id = row_id(row.context);
+        log.begin(&id, &options)?;
+        matrix.push(callers::measure(target.as_mut(), row, &options));
         log.end(&id, Some("measured"))?;
     }
     if let Some(driver) = &info.driver {
@@ -117,20 +124,21 @@ fn beginnings(target: &mut dyn Target, driver: &DriverInfo) -> [RowReport; 2] {
     })
 }
 
-fn text(name: &str, matrix: &[RowReport], differing: usize, out: &mut Out) {
+/// A table of rows, with what is documented after each group of questions.
+fn table(groups: &[&[&str]], rows: &[&RowReport], out: &Out) -> String {
     let mut header = vec!["context"];
-    for questions in [&APCS[..], &judge::CONTEXT] {
-        header.extend(questions);
+    for questions in groups {
+        header.extend(*questions);
         header.push("documented");
     }
     let mut table = Table::new(out, &header);
-    for row in matrix {
+    for row in rows {
         let cells = |questions: &[&str], say: fn(&Cell) -> String| -> Vec<String> {
             let cells = questions.iter().map(|question| row.cell(question).map(say));
             cells.map(Option::unwrap_or_default).collect()
         };
         let mut line = vec![row.context.clone()];
-        for questions in [&APCS[..], &judge::CONTEXT] {
+        for questions in groups {
             line.extend(cells(questions, Cell::text));
             let documented = cells(questions, |cell| cell.documented.clone());
             let said = documented.into_iter().filter(|word| !word.is_empty());
@@ -138,10 +146,29 @@ fn text(name: &str, matrix: &[RowReport], differing: usize, out: &mut Out) {
         }
         table.row(line);
     }
-    out.line(&table.to_string());
-    out.line("");
+    table.to_string()
+}
+
+fn text(name: &str, matrix: &[RowReport], differing: usize, out: &mut Out) {
+    let of_callers = |row: &&RowReport| row.cell(callers::QUESTIONS[0]).is_some();
+    let (user, driver): (Vec<_>, Vec<_>) = matrix.iter().partition(of_callers);
+    for (title, groups, rows) in [
+        (
+            "Threads of the driver",
+            &[&APCS[..], &judge::CONTEXT][..],
+            driver,
+        ),
+        ("Threads of user mode", &[&callers::QUESTIONS[..]], user),
+    ] {
+        out.line(title);
+        out.line(&table(groups, &rows, out));
+        out.line("");
+    }
     out.line("now: the APC had run by this point; deferred: it ran later.");
     out.line("now or later: it ran inside the wait, or the wait was over first.");
+    out.line("completion: of an overlapped request, a special kernel APC; suspension: SuspendThread, a normal one.");
+    out.line("ends the wait: a user APC did, and ran on the return to user mode; on return: it ran there, and ended no wait;");
+    out.line("alertable wait: it ran in the next alertable wait of user mode.");
     out.line(
         "[measure]: the sources contradict each other or are silent; the answer is not judged.",
     );

@@ -10,7 +10,7 @@ use crate::report::{Cell, Gap, MEASURE};
 pub(super) const CONTEXT: [&str; 3] = ["KeAreApcsDisabled", "KeAreAllApcsDisabled", "IRQL"];
 
 /// A cell that holds no measurement.
-fn gap(question: &str, gap: &Gap, documented: &str) -> Cell {
+pub(super) fn gap(question: &str, gap: &Gap, documented: &str) -> Cell {
     let (measured, differs) = match gap {
         Gap::NotRunnable(why) => (format!("({why})"), false),
         Gap::Failed(_) => ("failed".to_owned(), true),

@@ -95,7 +95,8 @@ fn add<T: Ord>(values: &mut Vec<T>, value: T) {
     }
 }
 
-fn run(
+/// Runs a program, and says why when there is no outcome.
+pub(super) fn run(
     target: &mut dyn Target,
     program: &ProgramBuf,
     options: &RunOptions,

@@ -72,6 +72,7 @@ pub(crate) enum ScopeKind {
     PushLock(Access),
     /// What the lane held of a resource belongs to an owner pointer.
     HandedOver,
+    CriticalSection,
 }
 
 impl ScopeKind {

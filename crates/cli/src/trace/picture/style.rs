@@ -46,6 +46,7 @@ pub(super) const fn scope_colour(kind: ScopeKind) -> &'static str {
         }
         ScopeKind::Resource(Access::Shared) | ScopeKind::PushLock(Access::Shared) => "#35978f",
         ScopeKind::HandedOver => "#7d858e",
+        ScopeKind::CriticalSection => "#5b4636",
     }
 }
 
@@ -61,6 +62,7 @@ pub(super) const fn scope_letter(kind: ScopeKind) -> &'static str {
         ScopeKind::PushLock(Access::Exclusive) => "P",
         ScopeKind::PushLock(Access::Shared) => "p",
         ScopeKind::HandedOver => "h",
+        ScopeKind::CriticalSection => "S",
     }
 }
 
@@ -76,18 +78,24 @@ pub(super) const fn scope_name(kind: ScopeKind) -> &'static str {
         ScopeKind::PushLock(Access::Exclusive) => "push lock held exclusively",
         ScopeKind::PushLock(Access::Shared) => "push lock shared",
         ScopeKind::HandedOver => "resource handed over",
+        ScopeKind::CriticalSection => "critical section owned",
     }
 }
 
 pub(super) const SPECIAL: &str = "#a3195b";
 pub(super) const NORMAL: &str = "#00694e";
+pub(super) const USER: &str = "#46409c";
 
 pub(super) const fn apc_colour(apc: Option<&Apc>) -> &'static str {
     match apc {
         Some(Apc {
-            kind: ApcKind::Special,
+            kind: ApcKind::Special | ApcKind::Completion,
             ..
         }) => SPECIAL,
+        Some(Apc {
+            kind: ApcKind::User | ApcKind::SpecialUser,
+            ..
+        }) => USER,
         _ => NORMAL,
     }
 }

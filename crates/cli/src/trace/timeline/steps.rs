@@ -27,7 +27,9 @@ impl Builder<'_> {
         self.settle(lane, row, place(record));
         let waits = match step {
             Step::Wait { .. } | Step::Barrier => true,
-            Step::WaitFor { milliseconds, .. } => milliseconds > 0,
+            Step::WaitFor { milliseconds, .. }
+            | Step::WaitAs { milliseconds, .. }
+            | Step::Sleep { milliseconds, .. } => milliseconds > 0,
             // Whether an acquire waits is known when it is over.
             _ => false,
         };
@@ -88,6 +90,7 @@ impl Builder<'_> {
             LockKind::Mutex => ScopeKind::Mutex,
             LockKind::Resource => ScopeKind::Resource(access),
             LockKind::PushLock => ScopeKind::PushLock(access),
+            LockKind::CriticalSection => ScopeKind::CriticalSection,
         };
         self.open(lane, kind, Some(lock), row);
     }
@@ -250,6 +253,10 @@ const fn answers(step: Step) -> bool {
             | Step::Queue { to: Some(_), .. }
             | Step::Ran { .. }
             | Step::WaitFor { .. }
+            | Step::WaitAs { .. }
+            | Step::Sleep { .. }
+            | Step::Suspend { to: Some(_), .. }
+            | Step::Resume { to: Some(_), .. }
             | Step::Try { .. }
             | Step::Load { .. }
             | Step::AcquiredExclusive { .. }
