@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::program::tests::laws::test_program;
+use crate::program::tests::random_callers::caller_program;
 
 /// Larger programs are left out.
 const MOST: usize = 20_000;
@@ -186,7 +187,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn the_search_finds_what_the_plain_one_finds(test in any_program(), profile in any_profile()) {
+    fn the_search_finds_what_the_plain_one_finds(
+        test in prop_oneof![3 => any_program(), 1 => caller_program()],
+        profile in any_profile(),
+    ) {
         let bytes = test.encode();
         let program = Program::parse(&bytes).unwrap();
         let initial = State::initial(&program, profile, &[]);
@@ -206,7 +210,7 @@ proptest! {
 
     #[test]
     fn reductions_keep_outcomes_deadlocks_and_bug_checks(
-        test in prop_oneof![any_program(), identical_lanes()],
+        test in prop_oneof![2 => any_program(), 2 => identical_lanes(), 1 => caller_program()],
         profile in any_profile(),
     ) {
         let bytes = test.encode();

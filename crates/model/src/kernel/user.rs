@@ -131,7 +131,7 @@ impl Kernel {
     /// Whether `t` may do nothing else in user mode before it has taken user APCs.
     pub fn user_forced(&self, t: ThreadId) -> bool {
         let user = self.thread(t).user.as_ref();
-        let due = user.is_some_and(|user| user.queue.first().is_some_and(|first| first.due));
+        let due = user.is_some_and(|user| user.queue.iter().any(|queued| queued.due));
         due && self.user_deliverable(t).is_some()
     }
 

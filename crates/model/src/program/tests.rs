@@ -13,11 +13,13 @@ use crate::kernel::{Baseline, Profile};
 use apclab_protocol::step::{Mode, Step};
 
 mod bodies;
+mod callers;
 mod facts;
 pub(crate) mod laws;
 mod locks;
 mod push_locks;
 mod random;
+pub(crate) mod random_callers;
 mod resources;
 
 /// A program in which no two lanes share registers by accident: every register that a step

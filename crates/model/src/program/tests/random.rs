@@ -235,7 +235,7 @@ fn body(apc: u8) -> impl Strategy<Value = Vec<Step>> {
     prop_oneof![3 => Just(vec![]), 2 => steps(), 1 => steps().prop_map(region)]
 }
 
-fn number_registers(steps: &mut [Step]) {
+pub(super) fn number_registers(steps: &mut [Step]) {
     let mut next = 0;
     for step in steps {
         if let Step::Queue { to: Some(to), .. }
@@ -243,6 +243,10 @@ fn number_registers(steps: &mut [Step]) {
         | Step::ApcsDisabled { to }
         | Step::Irql { to }
         | Step::WaitFor { to, .. }
+        | Step::WaitAs { to, .. }
+        | Step::Sleep { to, .. }
+        | Step::Suspend { to: Some(to), .. }
+        | Step::Resume { to: Some(to), .. }
         | Step::Try { to, .. }
         | Step::AcquiredExclusive { to, .. }
         | Step::AcquiredShared { to, .. }
