@@ -132,3 +132,71 @@ fn claim(section: CriticalSectionId) -> Claim {
         woken: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{ApcKind, Baseline, Profile};
+
+    fn machine(profile: Profile) -> (Kernel, [ThreadId; 3], CriticalSectionId) {
+        let mut kernel = Kernel::new(profile);
+        let threads = [(); 3].map(|()| kernel.create_user_thread(Baseline::default()));
+        let section = kernel.create_critical_section();
+        (kernel, threads, section)
+    }
+
+    #[test]
+    fn the_owner_enters_again_and_leaves_as_often() {
+        let (mut kernel, [a, b, _], c) = machine(Profile::Documented);
+        assert_eq!(kernel.enter_critical_section(a, c), Acquired::Now);
+        assert!(kernel.try_critical_section(a, c));
+        assert!(!kernel.try_critical_section(b, c));
+        assert!(!kernel.leave_critical_section(b, c), "it is not the owner");
+        assert_eq!(kernel.critical_section_count(c), 2);
+        assert!(kernel.leave_critical_section(a, c));
+        assert!(!kernel.remove_critical_section(c));
+        assert!(kernel.leave_critical_section(a, c));
+        assert!(kernel.try_critical_section(b, c));
+        assert!(kernel.leave_critical_section(b, c) && kernel.remove_critical_section(c));
+    }
+
+    #[test]
+    fn a_leave_hands_over_in_nt52_and_leaves_free_by_the_documents() {
+        for profile in [Profile::Documented, Profile::Nt52] {
+            let (mut kernel, [a, b, d], c) = machine(profile);
+            kernel.enter_critical_section(a, c);
+            for t in [d, b] {
+                assert_eq!(kernel.enter_critical_section(t, c), Acquired::Blocked);
+                assert!(!kernel.in_user_mode(t));
+            }
+            assert!(kernel.leave_critical_section(a, c));
+            if profile == Profile::Documented {
+                assert!(kernel.lock_available(b) && kernel.try_critical_section(a, c));
+                assert!(!kernel.lock_available(b) && kernel.leave_critical_section(a, c));
+                assert_eq!(kernel.grant(b), Some(0));
+                assert!(kernel.in_user_mode(b));
+            } else {
+                assert_eq!(kernel.critical_section_owner(c), Some(d));
+                assert_eq!((kernel.grant(d), kernel.grant(b)), (Some(0), None));
+            }
+        }
+    }
+
+    #[test]
+    fn special_user_apcs_run_in_who_waits_once_it_may_have_been_woken() {
+        for profile in [Profile::Documented, Profile::Nt52] {
+            let (mut kernel, [a, b, _], c) = machine(profile);
+            let apc = kernel.create_apc(b, ApcKind::SpecialUser);
+            kernel.enter_critical_section(a, c);
+            kernel.enter_critical_section(b, c);
+            kernel.insert_apc(apc, a).unwrap();
+            assert_eq!(kernel.user_deliverable(b), None);
+            kernel.leave_critical_section(a, c);
+            let woken = (profile == Profile::Documented).then_some(apc);
+            assert_eq!(kernel.user_deliverable(b), woken);
+            assert!(!kernel.user_forced(b));
+            kernel.grant(b).unwrap();
+            assert!(kernel.user_forced(b));
+        }
+    }
+}

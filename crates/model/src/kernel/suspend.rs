@@ -108,3 +108,80 @@ impl Kernel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::kernel::{ApcKind, Baseline, EventKind, Kernel, Next, Profile, ThreadId};
+
+    fn machine() -> (Kernel, ThreadId, ThreadId) {
+        let mut kernel = Kernel::new(Profile::Nt52);
+        let t = kernel.create_user_thread(Baseline::default());
+        let other = kernel.create_thread(Baseline::default());
+        (kernel, t, other)
+    }
+
+    /// The suspension comes.
+    fn deliver(kernel: &mut Kernel, t: ThreadId) {
+        let expected = (kernel.suspension(t), ApcKind::Normal);
+        assert_eq!(kernel.begin_delivery(t), Some(expected));
+        assert_eq!(kernel.kernel_routine_returned(t), Ok(Next::NormalRoutine));
+        assert!(kernel.is_suspended(t));
+    }
+
+    #[test]
+    fn a_thread_stops_until_it_is_resumed_as_often() {
+        let (mut kernel, t, other) = machine();
+        assert_eq!(kernel.suspend(t, other), Ok(0));
+        assert_eq!(kernel.suspend(t, other), Ok(1));
+        deliver(&mut kernel, t);
+        assert_eq!((kernel.resume(t), kernel.may_return(t)), (2, false));
+        assert_eq!((kernel.resume(t), kernel.may_return(t)), (1, true));
+        assert_eq!((kernel.resume(t), kernel.suspend_count(t)), (0, 0));
+        kernel.normal_routine_returned(t).unwrap();
+        assert!(kernel.in_user_mode(t) && kernel.deliverable(t).is_none());
+    }
+
+    #[test]
+    fn resumed_before_it_comes_a_suspension_does_not_wait() {
+        let (mut kernel, t, other) = machine();
+        kernel.suspend(t, other).unwrap();
+        kernel.resume(t);
+        deliver(&mut kernel, t);
+        assert!(kernel.may_return(t));
+        // Suspended once more: that is another delivery.
+        kernel.suspend(t, other).unwrap();
+        assert!(kernel.may_return(t));
+        assert_eq!(kernel.deliverable(t), None);
+        kernel.normal_routine_returned(t).unwrap();
+        deliver(&mut kernel, t);
+        assert!(!kernel.may_return(t));
+    }
+
+    #[test]
+    fn regions_defer_it_specials_run_in_it_and_waits_begin_anew() {
+        let (mut kernel, t, other) = machine();
+        kernel.enter_kernel(t);
+        kernel.enter_guarded(t).unwrap();
+        assert_eq!(kernel.suspend(t, t), Ok(0));
+        assert!(!kernel.forced(t));
+        kernel.leave_guarded(t).unwrap();
+        assert!(kernel.forced(t));
+        deliver(&mut kernel, t);
+        kernel.resume(t);
+        kernel.normal_routine_returned(t).unwrap();
+        let event = kernel.create_event(EventKind::Synchronization, false);
+        assert_eq!(kernel.wait(t, &[event], false, true), Ok(None));
+        kernel.suspend(t, other).unwrap();
+        deliver(&mut kernel, t);
+        let special = kernel.create_apc(t, ApcKind::Special);
+        kernel.insert_apc(special, other).unwrap();
+        assert_eq!(kernel.begin_delivery(t), Some((special, ApcKind::Special)));
+        assert!(kernel.may_return(t));
+        kernel.kernel_routine_returned(t).unwrap();
+        kernel.set_event(event);
+        assert_eq!(kernel.grantable(t), None);
+        kernel.resume(t);
+        kernel.normal_routine_returned(t).unwrap();
+        assert_eq!(kernel.grant(t), Some(0));
+    }
+}

@@ -262,3 +262,6 @@ impl User {
         self.queue.len()
     }
 }
+
+#[cfg(test)]
+mod tests;
