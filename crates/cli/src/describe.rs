@@ -57,6 +57,9 @@ pub(crate) fn not_run(input: &Input, outcome: &RunOutcome) -> String {
         RunOutcome::Ran(_) => format!("{} ran", test.name),
         RunOutcome::Refused(refusal) => test.render_refusal(refusal, &input.source),
         RunOutcome::BaselineDisabled(_) => note(test, &Note::NotRunnable(Obstacle::Baseline)),
+        RunOutcome::NoSpecialUserApcs => {
+            note(test, &Note::NotRunnable(Obstacle::NoSpecialUserApcs))
+        }
         RunOutcome::Malformed(malformed) => problem(test, &Problem::Malformed(*malformed)),
     }
 }
@@ -190,6 +193,11 @@ pub(crate) fn note(test: &Test, note: &Note) -> String {
         }
         Note::NotRunnable(Obstacle::NoPushLocks) => {
             "not runnable here: this kernel does not offer the routines of push locks".to_owned()
+        }
+        Note::NotRunnable(Obstacle::NoSpecialUserApcs) => {
+            "not runnable here: this system does not offer QueueUserAPC2, which queues special user \
+             APCs"
+                .to_owned()
         }
     }
 }

@@ -65,7 +65,7 @@ pub(crate) fn measure_baseline(target: &mut dyn Target) -> Result<Option<Context
     Ok(match target.run(&program, &options)? {
         RunOutcome::Ran(result) => result.baseline.first().copied(),
         RunOutcome::BaselineDisabled(baseline) => baseline.first().copied(),
-        RunOutcome::Refused(_) | RunOutcome::Malformed(_) => None,
+        RunOutcome::Refused(_) | RunOutcome::Malformed(_) | RunOutcome::NoSpecialUserApcs => None,
     })
 }
 

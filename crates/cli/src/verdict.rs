@@ -105,6 +105,9 @@ pub(crate) fn judge(
         RunOutcome::Ran(_) => None,
         RunOutcome::Refused(refusal) => Some(*refusal),
         RunOutcome::BaselineDisabled(_) => return Judgement::not_runnable(Obstacle::Baseline),
+        RunOutcome::NoSpecialUserApcs => {
+            return Judgement::not_runnable(Obstacle::NoSpecialUserApcs);
+        }
         RunOutcome::Malformed(malformed) => {
             return Judgement::problem(Problem::Malformed(*malformed));
         }

@@ -92,7 +92,10 @@ fn converse(
     let answer = session.run(program, run);
     session.into_device().close().map_err(host_error)?;
     match answer? {
-        RunOutcome::Ran(_) | RunOutcome::Refused(_) | RunOutcome::BaselineDisabled(_) => Ok(None),
+        RunOutcome::Ran(_)
+        | RunOutcome::Refused(_)
+        | RunOutcome::BaselineDisabled(_)
+        | RunOutcome::NoSpecialUserApcs => Ok(None),
         RunOutcome::Malformed(malformed) => Err(TargetError::Failed(format!(
             "the program's bytes were rejected: {malformed:?}"
         ))),

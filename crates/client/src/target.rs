@@ -157,6 +157,8 @@ pub enum RunOutcome {
     /// It queues APCs, and the threads that would run it begin with APCs disabled, as these
     /// contexts say: it cannot run here.
     BaselineDisabled(Vec<Context>),
+    /// It queues special user APCs, and user mode has no routine for that: it cannot run here.
+    NoSpecialUserApcs,
     /// Its bytes are no program.
     Malformed(Malformed),
 }

@@ -53,7 +53,7 @@ pub(super) fn apc(
     kind: ApcKind,
     options: &RunOptions,
 ) -> ApcCell {
-    let result = run(target, &apc_program(row, kind), options)?;
+    let result = ended(run(target, &apc_program(row, kind), options)?)?;
     let mut deliveries = Deliveries::default();
     for (outcome, count) in &result.histogram {
         let place = match outcome.as_slice() {
@@ -72,7 +72,7 @@ pub(super) fn apc(
 
 /// Asks both predicates and the IRQL in the context of a row.
 pub(super) fn context(target: &mut dyn Target, row: &Row, options: &RunOptions) -> ContextCell {
-    let result = run(target, &context_program(row), options)?;
+    let result = ended(run(target, &context_program(row), options)?)?;
     let mut measured = Measured {
         baseline: result.baseline.first().copied().unwrap_or_default(),
         ..Measured::default()
@@ -95,6 +95,14 @@ fn add<T: Ord>(values: &mut Vec<T>, value: T) {
     }
 }
 
+/// A result with outcomes.
+fn ended(result: RunResult) -> Result<RunResult, Gap> {
+    if result.histogram.is_empty() {
+        return Err(Gap::Failed("no iteration came to its end".to_owned()));
+    }
+    Ok(result)
+}
+
 /// Runs a program, and says why when there is no outcome.
 pub(super) fn run(
     target: &mut dyn Target,
@@ -106,9 +114,6 @@ pub(super) fn run(
         Ok(RunOutcome::Ran(result)) if !result.bug_checks.is_empty() => {
             failed(format!("bug check {}", result.bug_checks.join("; ")))
         }
-        Ok(RunOutcome::Ran(result)) if result.histogram.is_empty() => {
-            failed("no iteration came to its end".to_owned())
-        }
         Ok(RunOutcome::Ran(result)) => Ok(result),
         Ok(RunOutcome::Refused(refusal)) if refusal.reason == Reason::NoApcRoutines => {
             Err(Gap::NotRunnable("no APC routines".to_owned()))
@@ -118,6 +123,12 @@ pub(super) fn run(
         }
         Ok(RunOutcome::BaselineDisabled(_)) => {
             Err(Gap::NotRunnable("APCs disabled at the start".to_owned()))
+        }
+        Ok(RunOutcome::NoSpecialUserApcs) => {
+            Err(Gap::NotRunnable("no special user APCs".to_owned()))
+        }
+        Ok(RunOutcome::NoSpecialUserApcs) => {
+            Err(Gap::NotRunnable("no special user APCs".to_owned()))
         }
         Ok(RunOutcome::Refused(refusal)) => failed(format!("refused: {}", refusal.reason.name())),
         Ok(RunOutcome::Malformed(malformed)) => failed(format!("rejected: {malformed:?}")),

@@ -92,6 +92,8 @@ pub(crate) enum Obstacle {
     PolledPushLocks,
     /// The kernel does not offer the routines of push locks.
     NoPushLocks,
+    /// User mode does not offer the routine that queues special user APCs.
+    NoSpecialUserApcs,
 }
 
 /// How many of the outcomes that the documentation allows were seen.

@@ -5,11 +5,13 @@ use apclab_protocol::ioctl::{INTERFACE_GUID, WIN32_PATH};
 use windows_sys::core::GUID;
 
 use super::problem;
-use crate::TargetError;
 use crate::session::Session;
 use crate::target::{DriverInfo, Info, RunOptions, RunOutcome, Target};
+use crate::windows::crew::Threads;
+use crate::windows::crew::threads::SpecialUserApcs;
 use crate::windows::handle::Handle;
 use crate::windows::{Win32Error, device_sets, facts};
+use crate::{TargetError, callers};
 
 /// The driver that Windows has loaded, through one handle.
 #[derive(Debug)]
@@ -71,6 +73,21 @@ fn connect(path: &str) -> Result<Session<Handle>, TargetError> {
     Ok(session)
 }
 
+/// Runs a program with caller lanes, with a thread of this process for each.
+fn run_callers(
+    session: &mut Session<Handle>,
+    program: &ProgramBuf,
+    options: &RunOptions,
+) -> Result<RunOutcome, TargetError> {
+    if let Some(refused) = session.load(program)? {
+        return Ok(refused);
+    }
+    let device = session.device();
+    let (file, stop) = (device.duplicate()?, device.stop());
+    let mut threads = Threads::new(program, session.id(), file, stop)?;
+    session.run_callers(program, options, &mut threads)
+}
+
 fn no_device(error: Win32Error) -> TargetError {
     // When Windows does not say what devices there are, the error itself is all there is to say.
     let devices = device_sets::ours().unwrap_or_default();
@@ -107,9 +124,16 @@ impl Target for DeviceTarget {
         options: &RunOptions,
     ) -> Result<RunOutcome, TargetError> {
         let program = &*options.program(program);
-        let answer = self
-            .session()
-            .and_then(|session| session.run(program, options));
+        if callers::queues_special(program) && SpecialUserApcs::find().is_none() {
+            return Ok(RunOutcome::NoSpecialUserApcs);
+        }
+        let answer = self.session().and_then(|session| {
+            if callers::has_callers(program) {
+                run_callers(session, program, options)
+            } else {
+                session.run(program, options)
+            }
+        });
         self.settle(answer)
     }
 }

@@ -14,6 +14,7 @@ use windows_sys::Win32::Security::{
 use windows_sys::Win32::System::SystemInformation::{GetTickCount64, OSVERSIONINFOW};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
+use super::crew::threads::SpecialUserApcs;
 use super::library::routine;
 use super::{registry, size};
 use crate::setup::verifier::{self, DriverVerifier};
@@ -22,8 +23,8 @@ use crate::surroundings::{Surroundings, WindowsFacts, code_integrity};
 /// SystemCodeIntegrityInformation (reference page `NtQuerySystemInformation`).
 const CODE_INTEGRITY: i32 = 103;
 
-/// User-mode routines that not every Windows has.
-const OPTIONAL: [&CStr; 2] = [c"QueueUserAPC2", c"GetSystemTimePreciseAsFileTime"];
+/// A routine that not every Windows has, as `QueueUserAPC2`.
+const PRECISE_TIME: &CStr = c"GetSystemTimePreciseAsFileTime";
 
 /// SYSTEM_CODEINTEGRITY_INFORMATION.
 #[repr(C)]
@@ -46,13 +47,15 @@ pub(crate) fn surroundings(handle: String) -> Surroundings {
             test_signing: integrity.map(code_integrity::test_signing),
             memory_integrity: integrity.map(code_integrity::memory_integrity),
             driver_verifier: driver_verifier().unwrap_or_default(),
-            optional_routines: OPTIONAL
-                .into_iter()
-                .map(|name| {
-                    let found = routine("kernel32.dll", name).is_some();
-                    (name.to_string_lossy().into_owned(), found)
-                })
-                .collect(),
+            optional_routines: [
+                (c"QueueUserAPC2", SpecialUserApcs::find().is_some()),
+                (
+                    PRECISE_TIME,
+                    routine("kernel32.dll", PRECISE_TIME).is_some(),
+                ),
+            ]
+            .map(|(name, found)| (name.to_string_lossy().into_owned(), found))
+            .to_vec(),
         }),
         ..Surroundings::of_the_processor(handle)
     }
@@ -168,6 +171,6 @@ mod tests {
         let [major, ..] = windows.version.expect("it has a version");
         assert!(major >= 6, "Windows 7 is 6.1");
         assert!(windows.elevated.is_some());
-        assert_eq!(windows.optional_routines.len(), OPTIONAL.len());
+        assert_eq!(windows.optional_routines.len(), 2);
     }
 }

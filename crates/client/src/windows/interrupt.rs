@@ -1,12 +1,13 @@
 //! Ctrl-C, as an event that a request is waited for together with.
 #![allow(unsafe_code, reason = "the console's handler and its event")]
 
-use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::sync::OnceLock;
 
 use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, SetConsoleCtrlHandler};
-use windows_sys::Win32::System::Threading::{CreateEventW, SetEvent, WaitForSingleObject};
+use windows_sys::Win32::System::Threading::{SetEvent, WaitForSingleObject};
 
+use super::event::{Event, Reset};
 use super::{Win32Error, check};
 
 static INTERRUPTED: OnceLock<OwnedHandle> = OnceLock::new();
@@ -16,13 +17,7 @@ static INTERRUPTED: OnceLock<OwnedHandle> = OnceLock::new();
 /// # Errors
 /// [`Win32Error`]: there is no memory for it.
 pub(crate) fn event() -> Result<OwnedHandle, Win32Error> {
-    // SAFETY: neither attributes nor a name are needed.
-    let event = unsafe { CreateEventW(std::ptr::null(), 1, 0, std::ptr::null()) };
-    if event.is_null() {
-        return Err(Win32Error::last());
-    }
-    // SAFETY: the handle was just made, and nobody else has it.
-    Ok(unsafe { OwnedHandle::from_raw_handle(event) })
+    Ok(Event::new(Reset::Manual)?.into())
 }
 
 /// The event that Ctrl-C and Ctrl-Break signal from the first call on. A second Ctrl-C ends the

@@ -1,7 +1,9 @@
 //! What is asked of Windows itself. Nothing here is newer than Windows 7; what is newer, or may be
 //! missing on a partial implementation, is looked up at run time.
 
+pub(crate) mod crew;
 pub(crate) mod device_sets;
+pub(crate) mod event;
 pub(crate) mod facts;
 pub(crate) mod handle;
 pub(crate) mod installer;
@@ -9,6 +11,7 @@ pub(crate) mod interrupt;
 pub(crate) mod library;
 pub(crate) mod registry;
 pub(crate) mod service;
+pub(crate) mod transfer;
 
 use std::io;
 

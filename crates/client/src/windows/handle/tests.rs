@@ -6,6 +6,7 @@ use std::os::windows::io::FromRawHandle;
 use std::os::windows::io::{IntoRawSocket, RawHandle};
 use std::time::Instant;
 
+use apclab_protocol::status;
 use windows_sys::Win32::System::Threading::SetEvent;
 
 use super::*;
