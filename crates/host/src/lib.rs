@@ -13,9 +13,10 @@
 //! The modules: `image` loads the file; `stack` goes into driver code and back, `dispatch` and
 //! `thread` are what a call meets on its way, `delivery` and `waits` what a thread does in the
 //! kernel; `exports` and `kmdf` are what the driver can call; `memory` is what it may touch;
-//! `apcs`, `events`, `locks` and `objects` are what it shares with the kernel; `io` and `workers`
-//! are the requests of user mode; `pnp` is its life; `failures` are those that it is made to meet,
-//! `faults` its crashes; `scheduler` orders its threads where [`Schedule`] asks for it.
+//! `apcs`, `events`, `locks` and `objects` are what it shares with the kernel; `io`, `irp` and
+//! `workers` are the requests of user mode, `user` and `user_mode` its threads; `pnp` is the
+//! driver's life; `failures` are those that it is made to meet, `faults` its crashes; `scheduler`
+//! orders the threads where [`Schedule`] asks for it.
 //!
 //! On other systems than x86-64 Linux the interface is there and [`Host::start`] says
 //! [`StartError::Unsupported`].

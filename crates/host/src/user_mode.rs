@@ -31,8 +31,10 @@ impl State {
             return Vec::new();
         }
         let of_thread = |_: &ApcId, queued: &mut QueuedRoutine| queued.target == id;
-        let routines = self.user_apcs.extract_if(.., of_thread);
-        routines.map(|(_, queued)| queued.routine).collect()
+        self.user_apcs
+            .extract_if(.., of_thread)
+            .map(|(_, queued)| queued.routine)
+            .collect()
     }
 }
 

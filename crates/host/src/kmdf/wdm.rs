@@ -111,7 +111,8 @@ impl Thread {
         object: u64,
         callback: WdmDispatch,
     ) -> Result<(), Fault> {
-        let context = self.machine.opaque();
+        // The framework's own contexts have their lowest bit set as well.
+        let context = id << 1 | 1;
         let mut state = self.lock();
         let irp = state.make_irp(id, context, self.shared.object, object)?;
         let code = match state.io.irps.get(&id).map(|irp| irp.major) {
