@@ -1,10 +1,11 @@
 //! Caller lanes by their IOCTLs: CALL and HOLD, from threads that behave and from such that do not.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use apclab_host::{File, Host, Options, Pending, StartError, UserEvent, UserThread};
+use apclab_host::{File, Host, Options, Pending, Schedule, StartError, UserEvent, UserThread};
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::call::{CallReply, CallRequest, HoldRequest, Registers};
 use apclab_protocol::limits;
@@ -14,7 +15,7 @@ use apclab_protocol::status::{self, NtStatus};
 use apclab_protocol::step::{Mode, Step, WaitMode, answer};
 use apclab_protocol::trace::Kind;
 use apclab_protocol::{ioctl, message};
-use apclab_tests::{Answer, Handle, PLAIN, bounds, machine, register, request, stop};
+use apclab_tests::{Answer, Handle, PLAIN, bounds, machine, machine_with, register, request, stop};
 
 const SOON: Duration = Duration::from_secs(8);
 const ZERO: Registers = [0; limits::REGISTERS];
@@ -960,4 +961,94 @@ fn the_version_says_that_there_are_caller_lanes() {
     assert_eq!(handle.query().unwrap().limits, message::Limits::BUILT);
     drop(handle);
     stop(host);
+}
+
+/// What came of an iteration in which one lane starts a request and another completes it, in an order that the
+/// seed decides.
+fn raced(
+    host: &Host,
+    handle: &Arc<Handle>,
+    session: u32,
+    seed: u64,
+    late: bool,
+) -> (bool, NtStatus) {
+    host.set_schedule(&Schedule::Random(seed)).unwrap();
+    let shared = Arc::clone(handle);
+    let seen = as_user(host, &handle.file, move |main| {
+        let file = &shared.file;
+        let over = main.create_event().unwrap();
+        let input = request(session, &bounds(1).encode());
+        let run = main.start_ioctl(file, ioctl::RUN, &input, RunReply::SIZE, &over);
+        let lane = |program: Box<dyn FnOnce(&UserThread<'_>, &File) + Send>| {
+            let shared = Arc::clone(&shared);
+            let program = move |thread: &UserThread<'_>| {
+                let file = &shared.file;
+                program(thread, file);
+            };
+            main.spawn("lane", program).unwrap()
+        };
+        let (sender, receiver) = mpsc::channel();
+        let held = sender.clone();
+        let starts = lane(Box::new(move |thread, file| {
+            if late {
+                calls_in(thread, file, session, 0, None).unwrap();
+            }
+            let event = thread.create_event().unwrap();
+            let request = holds(thread, file, session, 0, &event);
+            if !late {
+                calls_in(thread, file, session, 0, None).unwrap();
+            }
+            while status_of(&request).is_none() {
+                assert!(thread.wait(&event, SOON).unwrap());
+            }
+            held.send((None, status_of(&request))).unwrap();
+        }));
+        let queues = lane(Box::new(move |thread, file| {
+            let reply = calls_in(thread, file, session, 1, Some(0)).unwrap();
+            calls_in(thread, file, session, 1, None).unwrap();
+            sender.send((Some(reply.registers[0] == 1), None)).unwrap();
+        }));
+        assert!(main.wait(&over, SOON).unwrap());
+        for thread in [&starts, &queues] {
+            assert!(main.join(thread, SOON).unwrap());
+        }
+        assert!(run.unwrap().done().unwrap().is_some());
+        receiver.try_iter().collect::<Vec<_>>()
+    });
+    let queued = seen.iter().find_map(|(queued, _)| *queued).unwrap();
+    let status = seen.iter().find_map(|(_, status)| *status).unwrap();
+    (queued, status)
+}
+
+fn race() -> ProgramBuf {
+    let queues = call(&[Step::Queue {
+        apc: 0,
+        to: Some(0),
+    }]);
+    ProgramBuf {
+        apcs: held().apcs,
+        ..callers(vec![vec![Step::Start { apc: 0 }], queues], 0)
+    }
+}
+
+/// A request that comes when its lane has said that it is done already meets the end of the iteration.
+#[test]
+fn in_no_order_a_request_is_lost_or_completed_twice() {
+    for late in [false, true] {
+        let host = machine_with(|options| options.schedule = Schedule::Random(0));
+        let (handle, session) = loaded(&host, &race());
+        let mut seen = BTreeSet::new();
+        for seed in 0..300 {
+            let (queued, status) = raced(&host, &handle, session, seed, late);
+            assert_eq!(queued, status == status::SUCCESS, "seed {seed}");
+            seen.insert(status);
+        }
+        let mut expected = BTreeSet::from([status::SUCCESS, status::CANCELLED]);
+        if late {
+            expected.insert(status::OUT_OF_SEQUENCE);
+        }
+        assert_eq!(seen, expected, "late: {late}");
+        drop(handle);
+        stop(host);
+    }
 }
