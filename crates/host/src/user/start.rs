@@ -60,7 +60,12 @@ impl UserHandle {
         let shared = &self.reference.shared;
         let ended = |_: &mut State| shared.ended.load(Ordering::SeqCst).then_some(());
         let what = format!("the end of {}", shared.name);
-        self.machine.await_state(timeout, &what, ended)
+        self.machine.await_state(timeout, &what, ended)?;
+        // It may have ended for that.
+        if self.machine.stopped() {
+            return Err(self.machine.lock().error());
+        }
+        Ok(())
     }
 }
 
