@@ -22,9 +22,9 @@ const MUTEX: u8 = 0;
 const FAST: u8 = 1;
 const RESOURCE: u8 = 2;
 
-/// How long a lane waits for what will be in any case, in milliseconds.
+/// The time-out of a wait that is expected to end otherwise, in milliseconds.
 const LONG: u32 = 1000;
-/// How long a lane looks whether a suspended one goes on, in milliseconds.
+/// How long an alertable wait is left alone for an APC that may end it, in milliseconds.
 const SHORT: u32 = 5;
 
 /// Registers of the target.
@@ -37,7 +37,12 @@ const UNUSED: u8 = 9;
 /// A program, and what its outcomes say.
 pub(super) struct Shape {
     pub(super) program: ProgramBuf,
+    /// What an outcome says. Its first value is that of [`ENDED`].
     pub(super) word: fn(&[i64]) -> Option<Word>,
+    /// What an iteration says that does not come to its end, if it may be so.
+    pub(super) stuck: Option<Word>,
+    /// Whether the wait has a time-out: an iteration in which that passes says nothing.
+    pub(super) timed: bool,
     /// Whether the APC comes from another thread, so that it is chance whether it arrives in time.
     pub(super) chance: bool,
 }
@@ -78,11 +83,7 @@ fn wait(row: &Row) -> Step {
             milliseconds: LONG,
             mode,
         },
-        None => Step::WaitFor {
-            event: GO,
-            to: ENDED,
-            milliseconds: LONG,
-        },
+        None => Step::Wait { event: GO },
     }
 }
 
@@ -125,6 +126,14 @@ const fn of_target(register: u8) -> Observed {
     }
 }
 
+fn answers() -> Vec<Observed> {
+    [ENDED, THEN, AT_END].map(of_target).into()
+}
+
+fn timed(row: &Row) -> bool {
+    row.wait.flatten().is_some()
+}
+
 /// Whether the completion of the thread's own request ran by the point of the row, or later.
 pub(super) fn completion(row: &Row) -> Option<Shape> {
     let (before, rest) = region(row.region);
@@ -132,6 +141,18 @@ pub(super) fn completion(row: &Row) -> Option<Shape> {
     let complete = Step::Queue { apc: 0, to: None };
     let start = vec![Step::Start { apc: 0 }];
     let ends = call(&[asked(AT_END)]);
+    // What another thread completes need not have arrived by any moment of this one's own.
+    let later = |outcome: &[i64]| match outcome {
+        [_, 1, 1] => Some(NOW),
+        [_, 0, _] => Some(DEFERRED),
+        _ => None,
+    };
+    let at_once = |outcome: &[i64]| match outcome {
+        [_, 1, 1] => Some(NOW),
+        [_, 0, 1] => Some(DEFERRED),
+        [_, 0, 0] => Some(LOST),
+        _ => None,
+    };
     let (lanes, chance) = if row.wait.is_some() {
         let inside = [
             &before[..],
@@ -152,20 +173,17 @@ pub(super) fn completion(row: &Row) -> Option<Shape> {
             false,
         )
     };
-    let observed = vec![of_target(THEN), of_target(AT_END)];
     Some(Shape {
-        program: program(row, Some(ApcKind::Completion), lanes, observed),
-        word: |outcome| match outcome {
-            [1, 1] => Some(NOW),
-            [0, 1] => Some(DEFERRED),
-            [0, 0] => Some(LOST),
-            _ => None,
-        },
+        program: program(row, Some(ApcKind::Completion), lanes, answers()),
+        word: if chance { later } else { at_once },
+        stuck: None,
+        timed: timed(row),
         chance,
     })
 }
 
-/// Whether a thread that is suspended in its wait goes on in the region, or stops at once.
+/// Whether a thread that is suspended in its wait goes on in the region, or stops at once: then the other
+/// lane waits for it until the iteration is given up.
 pub(super) fn suspension(row: &Row) -> Option<Shape> {
     if !row.region.waits() {
         return None;
@@ -182,40 +200,20 @@ pub(super) fn suspension(row: &Row) -> Option<Shape> {
         &rest,
     ];
     let target = call(&inside.concat());
-    let look = Step::WaitFor {
-        event: PAST,
-        to: THEN,
-        milliseconds: SHORT,
-    };
     let lane = TARGET;
     let other = [
         await_ready(),
         vec![Step::Suspend { lane, to: None }],
-        call(&[Step::Set { event: GO }, look]),
+        // Without an end where the target has stopped: it is resumed after that.
+        call(&[Step::Set { event: GO }, Step::Wait { event: PAST }]),
         vec![Step::Resume { lane, to: None }],
-        call(&[Step::WaitFor {
-            event: PAST,
-            to: AT_END,
-            milliseconds: LONG,
-        }]),
     ];
-    let of_other = |register| Observed::Register {
-        lane: OTHER,
-        register,
-    };
+    let observed = vec![of_target(ENDED)];
     Some(Shape {
-        program: program(
-            row,
-            None,
-            [target, other.concat()],
-            vec![of_other(THEN), of_other(AT_END)],
-        ),
-        word: |outcome| match outcome {
-            [0, 1] => Some(NOW),
-            [1, 1] => Some(DEFERRED),
-            [_, 0] => Some(LOST),
-            _ => None,
-        },
+        program: program(row, None, [target, other.concat()], observed),
+        word: |outcome| matches!(outcome, [_]).then_some(DEFERRED),
+        stuck: Some(NOW),
+        timed: timed(row),
         chance: true,
     })
 }
@@ -245,13 +243,14 @@ pub(super) fn user_apc(row: &Row, kind: ApcKind) -> Option<Shape> {
         });
     }
     other.extend(call(&[Step::Set { event: GO }]));
-    let observed = vec![of_target(ENDED), of_target(THEN), of_target(AT_END)];
     Some(Shape {
-        program: program(row, Some(kind), [target, other], observed),
+        program: program(row, Some(kind), [target, other], answers()),
         word: |outcome| match outcome {
             [ended, ran, later] => user_word(*ended, *ran, *later),
             _ => None,
         },
+        stuck: None,
+        timed: timed(row),
         chance: true,
     })
 }
