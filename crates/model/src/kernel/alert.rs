@@ -106,9 +106,10 @@ impl Kernel {
         may_block: bool,
     ) -> usize {
         let signaled = |&o: &ObjectId| self.signaled(t, o);
-        let open = match all {
-            true => objects.iter().all(signaled),
-            false => objects.iter().any(signaled),
+        let open = if all {
+            objects.iter().all(signaled)
+        } else {
+            objects.iter().any(signaled)
         };
         let either = match self.alert_in(t, mode) {
             Alert::No => false,
@@ -143,7 +144,8 @@ impl Kernel {
     pub fn alert(&self, t: ThreadId) -> Alert {
         match &self.thread(t).wait {
             Some(wait) if wait.alerted && !self.forced(t) => Alert::Must,
-            Some(wait) if wait.satisfied.is_none() && !self.forced(t) => {
+            // No wait for a lock is alertable.
+            Some(wait) if wait.unmet() && wait.claim().is_none() && !self.forced(t) => {
                 self.alert_in(t, wait.mode)
             }
             _ => Alert::No,
@@ -189,7 +191,14 @@ impl Kernel {
             alerted: false,
         });
         let first = way == 1 && alert != Alert::No;
-        if !first && self.satisfy(t) {
+        let mutex = |&o: &ObjectId| self.is_mutex(o);
+        let fails = !may_block
+            && match self.mutant {
+                Some(Mutant::MutexTry) => objects.iter().any(mutex),
+                Some(Mutant::ZeroTimeOutLooks) => !objects.iter().any(mutex),
+                _ => false,
+            };
+        if !first && !fails && self.satisfy(t) {
             let ended = self.thread_mut(t).wait.take();
             return Begun::Satisfied(ended.and_then(|wait| wait.satisfied).unwrap_or(0));
         }

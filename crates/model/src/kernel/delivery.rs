@@ -191,7 +191,7 @@ impl Kernel {
                 _ => Mutant::SuspendInWait,
             };
             if self.thread(t).user.is_some() && self.gets_wrong(ends) {
-                wait.end_early();
+                wait.alerted |= wait.unmet() && wait.claim().is_none();
             }
             self.resume_wait(t, wait);
         }

@@ -33,7 +33,7 @@ impl Wait {
         self.satisfied.is_none() && !self.alerted
     }
 
-    /// For mutants: the wait for objects ends as if the first one were signaled.
+    /// For a mutant: the wait for objects ends as if the first one were signaled.
     pub(super) fn end_early(&mut self) {
         if let Awaited::Objects { objects, .. } = &self.awaited
             && !objects.is_empty()
@@ -98,16 +98,6 @@ impl Kernel {
         may_block: bool,
     ) -> Result<Option<usize>, BugCheck> {
         self.check_wait(t, objects, may_block)?;
-        let mutex = |&o: &ObjectId| self.is_mutex(o);
-        if !may_block
-            && match self.mutant {
-                Some(Mutant::MutexTry) => objects.iter().any(mutex),
-                Some(Mutant::ZeroTimeOutLooks) => !objects.iter().any(mutex),
-                _ => false,
-            }
-        {
-            return Ok(None);
-        }
         match self.begin_wait(t, objects, all, WaitMode::KERNEL, may_block, 0) {
             Begun::Satisfied(index) => Ok(Some(index)),
             Begun::Alerted | Begun::TimedOut | Begun::Blocked => Ok(None),

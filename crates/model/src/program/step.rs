@@ -193,9 +193,10 @@ impl Lane {
         let cursor = self.cursor_mut(place);
         match *effect {
             Effect::Done | Effect::Write(..) | Effect::Change(_) => cursor.advance(program, place),
-            Effect::Tried { acquired: true, .. } => cursor.enter_block(program, place),
+            Effect::Called | Effect::Tried { acquired: true, .. } => {
+                cursor.enter_block(program, place);
+            }
             Effect::Tried { length, .. } => cursor.skip_block(program, place, length),
-            Effect::Called => cursor.enter_block(program, place),
             Effect::Returned => cursor.leave_call(program, place),
             Effect::Waits => {}
         }

@@ -90,7 +90,10 @@ impl Kernel {
             Mutant::CriticalLetsSpecial => critical,
             Mutant::SpecialPreemptsNormal => in_progress,
             Mutant::CompletionIsSpecial => critical && thread.user.is_some(),
-            Mutant::SuspendLetsSpecial => self.is_suspended(t),
+            Mutant::SuspendLetsSpecial => {
+                let user = thread.user.as_ref();
+                user.is_some_and(|user| user.suspended > 0)
+            }
             _ => false,
         };
         let open = !raised && !none;

@@ -144,9 +144,10 @@ fn which_waits_a_user_apc_ends() {
             (WaitMode::User, false, vec![0], vec![0]),
             (WaitMode::KernelAlertable, false, vec![0, 2], vec![0]),
         ] {
-            let wait = match in_region {
-                true => vec![Step::EnterCritical, wait_as(mode, 0), Step::LeaveCritical],
-                false => vec![wait_as(mode, 0)],
+            let wait = if in_region {
+                vec![Step::EnterCritical, wait_as(mode, 0), Step::LeaveCritical]
+            } else {
+                vec![wait_as(mode, 0)]
             };
             // Queued by another lane inside the call, so that a special one is there at the wait.
             let own = [vec![Step::Set { event: 1 }, Step::Wait { event: 2 }], wait].concat();
@@ -315,8 +316,8 @@ fn a_region_defers_suspension_and_a_wait_does_not() {
                 test.lanes[1].retain(|step| !resumes(step));
                 outcomes(&test, profile)
             };
-            assert_eq!(endless(&region).1, true, "it is suspended after the leave");
-            assert_eq!(endless(&plain).1, true);
+            assert!(endless(&region).1, "it is suspended after the leave");
+            assert!(endless(&plain).1);
         }
     }
 }
