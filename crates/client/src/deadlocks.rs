@@ -37,7 +37,7 @@ fn once(
             return Ok(refused);
         }
         *loaded = true;
-        machine.session.run_loaded(program, options)
+        machine.run_loaded(program, options)
     });
     target.settle(answer)
 }

@@ -1,10 +1,12 @@
 //! The host with a call that fails: what the driver makes of it.
 
+use std::sync::Arc;
+
 use apclab_host::{Host, HostError, Options, StartError};
 use apclab_protocol::build::ProgramBuf;
 
 use crate::TargetError;
-use crate::host::{host_error, start_error};
+use crate::host::{self, host_error, start_error};
 use crate::session::Session;
 use crate::target::{RunOptions, RunOutcome};
 
@@ -75,11 +77,11 @@ pub fn inject(
 
 /// Opens the device and runs the program; gives what the driver said, if it is an error.
 fn converse(
-    host: &Host,
+    machine: &Host,
     program: &ProgramBuf,
     run: &RunOptions,
 ) -> Result<Option<String>, TargetError> {
-    let file = match host.open() {
+    let file = match machine.open() {
         Ok(file) => file,
         Err(HostError::Open { status }) => {
             return Ok(Some(format!(
@@ -88,9 +90,9 @@ fn converse(
         }
         Err(error) => return Err(host_error(error)),
     };
-    let mut session = Session::new(file);
-    let answer = session.run(program, run);
-    session.into_device().close().map_err(host_error)?;
+    let mut session = Session::new(Arc::new(file));
+    let answer = host::run(machine, &mut session, program, run);
+    host::close(session)?;
     match answer? {
         RunOutcome::Ran(_)
         | RunOutcome::Refused(_)

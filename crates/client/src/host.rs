@@ -1,6 +1,9 @@
 //! The real driver in a simulated machine, asked through its IOCTLs and nothing else.
 
+mod crew;
+
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use apclab_host::{File, Host, HostError, Options, Schedule, StartError};
@@ -13,7 +16,7 @@ use crate::locate;
 use crate::schedules::{self, Schedules};
 use crate::session::{Completion, Device, Session};
 use crate::target::{DriverInfo, Info, RunOptions, RunOutcome, Target};
-use crate::{Surroundings, TargetError, deadlocks};
+use crate::{Surroundings, TargetError, callers, deadlocks};
 
 /// How long a cancelled request may take to complete.
 const CANCEL_DEADLINE: Duration = Duration::from_secs(5);
@@ -29,8 +32,68 @@ pub struct HostTarget {
 /// A running machine with one open handle.
 pub(crate) struct Machine {
     // Declared first, since the handle has to be closed before the machine stops.
-    pub(crate) session: Session<File>,
+    pub(crate) session: Session<Arc<File>>,
     pub(crate) host: Host,
+}
+
+impl Machine {
+    /// Runs the program that was loaded last.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub(crate) fn run_loaded(
+        &self,
+        program: &ProgramBuf,
+        options: &RunOptions,
+    ) -> Result<RunOutcome, TargetError> {
+        run_loaded(&self.host, &self.session, program, options)
+    }
+}
+
+/// Loads a program, runs it and reads what it gave.
+///
+/// # Errors
+/// As [`Session::run`].
+pub(crate) fn run(
+    host: &Host,
+    session: &mut Session<Arc<File>>,
+    program: &ProgramBuf,
+    options: &RunOptions,
+) -> Result<RunOutcome, TargetError> {
+    match session.load(program)? {
+        Some(refused) => Ok(refused),
+        None => run_loaded(host, session, program, options),
+    }
+}
+
+fn run_loaded(
+    host: &Host,
+    session: &Session<Arc<File>>,
+    program: &ProgramBuf,
+    options: &RunOptions,
+) -> Result<RunOutcome, TargetError> {
+    if !callers::has_callers(program) {
+        return session.run_loaded(program, options);
+    }
+    let mut threads = crew::Threads {
+        host,
+        file: Arc::clone(session.device()),
+        session: session.id(),
+        program: Arc::new(program.clone()),
+    };
+    session.run_callers(program, options, &mut threads)
+}
+
+/// Closes a handle.
+///
+/// # Errors
+/// What the machine says of it.
+pub(crate) fn close(session: Session<Arc<File>>) -> Result<(), TargetError> {
+    // Only a thread of user mode that came to no end has another; stopping tells of that.
+    match Arc::try_unwrap(session.into_device()) {
+        Ok(file) => file.close().map_err(host_error),
+        Err(_) => Ok(()),
+    }
 }
 
 impl HostTarget {
@@ -87,6 +150,11 @@ impl HostTarget {
         &self.options
     }
 
+    /// Whether the program needs special user APCs that the machine does not have.
+    fn lacks_special(&self, program: &ProgramBuf) -> bool {
+        !self.options.special_user_apcs && callers::queues_special(program)
+    }
+
     /// A machine that is fit for the schedules of this program.
     pub(crate) fn scheduled(&mut self, program: &ProgramBuf) -> Result<&mut Machine, TargetError> {
         let short = schedules::longest_time_out(program);
@@ -119,7 +187,7 @@ impl HostTarget {
 
     fn start(&self) -> Result<Machine, TargetError> {
         let host = Host::start(self.options.clone()).map_err(start_error)?;
-        let session = Session::new(host.open().map_err(host_error)?);
+        let session = Session::new(Arc::new(host.open().map_err(host_error)?));
         // A driver of another version is told here, ahead of everything else.
         session.query()?;
         Ok(Machine { session, host })
@@ -167,12 +235,15 @@ impl Target for HostTarget {
             return self.run_scheduled(program, options, &schedules);
         }
         let program = &*options.program(program);
+        if self.lacks_special(program) {
+            return Ok(RunOutcome::NoSpecialUserApcs);
+        }
         let free = self.free();
         let answer = match free {
             Ok(machine)
                 if !may_deadlock(program) || (options.polled && !has_push_locks(program)) =>
             {
-                machine.session.run(program, options)
+                run(&machine.host, &mut machine.session, program, options)
             }
             Ok(_) => deadlocks::run(self, program, options),
             Err(error) => Err(error),
@@ -187,6 +258,9 @@ impl Target for HostTarget {
         schedules: &Schedules,
     ) -> Result<RunOutcome, TargetError> {
         let program = &*options.program(program);
+        if self.lacks_special(program) {
+            return Ok(RunOutcome::NoSpecialUserApcs);
+        }
         let answer = schedules::run(self, schedules, program, options);
         self.settle(answer)
     }
@@ -195,14 +269,14 @@ impl Target for HostTarget {
         let Some(Machine { session, host }) = self.machine.take() else {
             return Ok(());
         };
-        session.into_device().close().map_err(host_error)?;
+        close(session)?;
         host.stop().map(drop).map_err(host_error)
     }
 }
 
-impl Device for File {
+impl Device for Arc<File> {
     fn ioctl(&self, code: u32, input: &[u8], output: &mut [u8]) -> Result<Completion, TargetError> {
-        Self::ioctl(self, code, input, output)
+        File::ioctl(self, code, input, output)
             .map(completion)
             .map_err(host_error)
     }

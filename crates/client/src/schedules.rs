@@ -254,7 +254,7 @@ impl<'a> Sum<'a> {
         }
         self.loaded = true;
         machine.host.set_schedule(schedule).map_err(host_error)?;
-        let outcome = machine.session.run_loaded(self.program, &self.options)?;
+        let outcome = machine.run_loaded(self.program, &self.options)?;
         let choices = machine.host.choices().map_err(host_error)?;
         Ok((outcome, choices))
     }
@@ -279,7 +279,10 @@ impl<'a> Sum<'a> {
 pub(crate) fn longest_time_out(program: &ProgramBuf) -> Duration {
     let steps = program.lanes.iter().flatten();
     let times = steps.filter_map(|step| match step {
-        Step::WaitFor { milliseconds, .. } | Step::Try { milliseconds, .. } => Some(*milliseconds),
+        Step::WaitFor { milliseconds, .. }
+        | Step::WaitAs { milliseconds, .. }
+        | Step::Sleep { milliseconds, .. }
+        | Step::Try { milliseconds, .. } => Some(*milliseconds),
         _ => None,
     });
     Duration::from_millis(times.max().unwrap_or(0).into())

@@ -1,0 +1,461 @@
+//! Caller lanes in threads of user mode of the simulated machine.
+//!
+//! A thread of the machine leads an iteration, so that all of it takes part in the machine's schedule: it
+//! sends the request of the run, starts a thread for each lane, and ends what is left of them.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use apclab_host::{
+    CriticalSection, File, Host, HostError, Pending, UserEvent, UserHandle, UserRef, UserThread,
+};
+use apclab_protocol::build::ProgramBuf;
+use apclab_protocol::call::{CallReply, Registers};
+use apclab_protocol::message::Reply;
+use apclab_protocol::program::ApcKind;
+use apclab_protocol::step::answer;
+use apclab_protocol::{ioctl, limits, status};
+
+use super::{CANCEL_DEADLINE, completion, host_error};
+use crate::TargetError;
+use crate::callers::{Called, Lane, NotOfUserMode, User, is_caller, is_section};
+use crate::session::{Course, Crew, Iteration, call_request, hold_request};
+
+/// How long a lane may take to come to its end when its iteration is over.
+const GATHER: Duration = Duration::from_secs(15);
+
+/// How long the leader waits for one lane before it looks whether another is suspended.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The threads of user mode of a machine, for one program in one session.
+pub(crate) struct Threads<'h> {
+    pub(crate) host: &'h Host,
+    pub(crate) file: Arc<File>,
+    pub(crate) session: u32,
+    pub(crate) program: Arc<ProgramBuf>,
+}
+
+/// Why a lane could not go on.
+#[derive(Debug)]
+enum Trouble {
+    Host(HostError),
+    Target(TargetError),
+}
+
+impl From<HostError> for Trouble {
+    fn from(error: HostError) -> Self {
+        Self::Host(error)
+    }
+}
+
+impl From<NotOfUserMode> for Trouble {
+    fn from(NotOfUserMode { step }: NotOfUserMode) -> Self {
+        Self::Target(TargetError::Failed(format!(
+            "step {step} of a caller lane is not for user mode"
+        )))
+    }
+}
+
+impl From<Trouble> for TargetError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Host(error) => host_error(error),
+            Trouble::Target(error) => error,
+        }
+    }
+}
+
+fn missing(what: &str) -> Trouble {
+    Trouble::Target(TargetError::Failed(format!("a caller lane has no {what}")))
+}
+
+/// What the threads of one iteration share.
+struct Board {
+    program: Arc<ProgramBuf>,
+    session: u32,
+    file: Arc<File>,
+    /// By lane; nothing where one is no caller.
+    lanes: OnceLock<Vec<Option<UserRef>>>,
+    /// By lock; nothing where one is no critical section.
+    sections: Vec<Option<CriticalSection>>,
+    /// How often each APC has run.
+    ran: [Arc<AtomicI64>; limits::APCS],
+    over: AtomicBool,
+    /// All lanes have threads.
+    go: UserEvent,
+    /// The iteration is over.
+    end: UserEvent,
+    errors: Mutex<Vec<Trouble>>,
+}
+
+impl Board {
+    fn note<T>(&self, result: Result<T, Trouble>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(trouble) => {
+                let errors = self.errors.lock();
+                errors.unwrap_or_else(PoisonError::into_inner).push(trouble);
+                None
+            }
+        }
+    }
+}
+
+/// What the leader of an iteration says of it.
+struct Led {
+    completion: apclab_host::Completion,
+    bytes: Vec<u8>,
+    suspended: bool,
+    errors: Vec<Trouble>,
+}
+
+impl Crew for Threads<'_> {
+    fn iterate(
+        &mut self,
+        iteration: &Iteration<'_>,
+        output: &mut [u8],
+    ) -> Result<Course, TargetError> {
+        let within = iteration.within;
+        let said = Arc::new(Mutex::new(None));
+        let leader = {
+            let (input, length) = (iteration.input.to_vec(), output.len());
+            let (file, program) = (Arc::clone(&self.file), Arc::clone(&self.program));
+            let (session, said) = (self.session, Arc::clone(&said));
+            move |leader: &UserThread<'_>| {
+                let run = Run {
+                    input,
+                    output: length,
+                    within,
+                };
+                let led = lead(leader, run, file, program, session);
+                *said.lock().unwrap_or_else(PoisonError::into_inner) = Some(led);
+            }
+        };
+        let leader = self.host.spawn_user(&self.file, "the client", leader);
+        // The leader has its own deadlines, in the machine's time; this one is against all else.
+        let longest = within + CANCEL_DEADLINE + GATHER * 2;
+        leader
+            .and_then(|leader| leader.join(longest))
+            .map_err(host_error)?;
+        let led = said.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(led) = led else {
+            return Err(TargetError::Failed(
+                "the thread that leads the caller lanes said nothing".to_owned(),
+            ));
+        };
+        let led = led.map_err(TargetError::from)?;
+        if let Some(front) = output.get_mut(..led.bytes.len()) {
+            front.copy_from_slice(&led.bytes);
+        }
+        Ok(Course {
+            completion: completion(led.completion),
+            suspended: led.suspended,
+            errors: led.errors.into_iter().map(TargetError::from).collect(),
+        })
+    }
+}
+
+/// The request of a run.
+struct Run {
+    input: Vec<u8>,
+    /// The size of its output in bytes.
+    output: usize,
+    within: Duration,
+}
+
+/// Leads one iteration.
+fn lead(
+    leader: &UserThread<'_>,
+    run: Run,
+    file: Arc<File>,
+    program: Arc<ProgramBuf>,
+    session: u32,
+) -> Result<Led, Trouble> {
+    let ended = leader.create_event()?;
+    let section = |lock| {
+        is_section(&program, lock)
+            .then(|| leader.critical_section())
+            .transpose()
+    };
+    let sections = (0..program.locks.len()).map(section);
+    let sections = sections.collect::<Result<_, _>>()?;
+    let (go, end) = (leader.create_event()?, leader.create_event()?);
+    let pending = leader.start_ioctl(&file, ioctl::RUN, &run.input, run.output, &ended)?;
+    if let Some((completion, bytes)) = pending.done()? {
+        // It was refused.
+        return Ok(Led {
+            completion,
+            bytes,
+            suspended: false,
+            errors: Vec::new(),
+        });
+    }
+    let board = Arc::new(Board {
+        program,
+        session,
+        file,
+        lanes: OnceLock::new(),
+        sections,
+        ran: std::array::from_fn(|_| Arc::default()),
+        over: AtomicBool::new(false),
+        go,
+        end,
+        errors: Mutex::default(),
+    });
+    let handles = start(leader, &board)?;
+    leader.set(&board.go)?;
+    let late = !leader.wait(&ended, run.within)?;
+    if late {
+        leader.cancel(&pending)?;
+        leader.wait(&ended, CANCEL_DEADLINE)?;
+    }
+    board.over.store(true, Ordering::SeqCst);
+    let mut suspended = false;
+    for handle in &handles {
+        suspended |= resume(leader, handle)?;
+    }
+    leader.set(&board.end)?;
+    gather(leader, &handles)?;
+    let done = pending.done()?.filter(|_| !late);
+    let Some((completion, bytes)) = done else {
+        return Err(Trouble::Target(TargetError::NoAnswer {
+            within: run.within,
+            what: "the request was cancelled".to_owned(),
+        }));
+    };
+    let errors = board.errors.lock();
+    Ok(Led {
+        completion,
+        bytes,
+        suspended,
+        errors: std::mem::take(&mut *errors.unwrap_or_else(PoisonError::into_inner)),
+    })
+}
+
+/// Starts a thread for each caller lane.
+fn start(leader: &UserThread<'_>, board: &Arc<Board>) -> Result<Vec<UserHandle>, Trouble> {
+    let mut handles = Vec::new();
+    let mut references = Vec::new();
+    for (index, steps) in board.program.lanes.iter().enumerate() {
+        if !is_caller(&board.program, index) {
+            references.push(None);
+            continue;
+        }
+        let (steps, shared) = (steps.clone(), Arc::clone(board));
+        let lane = u8::try_from(index).unwrap_or(u8::MAX);
+        let name = format!("caller lane {}", char::from(b'A'.saturating_add(lane)));
+        let handle = leader.spawn(&name, move |thread| {
+            let board = Arc::clone(&shared);
+            board.note(live(thread, shared, lane, steps));
+        })?;
+        references.push(Some(handle.user_ref()));
+        handles.push(handle);
+    }
+    // Nobody has set them before.
+    let _ = board.lanes.set(references);
+    Ok(handles)
+}
+
+/// Resumes a thread until it runs; whether it was suspended.
+fn resume(leader: &UserThread<'_>, handle: &UserHandle) -> Result<bool, Trouble> {
+    let mut suspended = false;
+    loop {
+        match leader.resume(&handle.user_ref()) {
+            Ok(0) | Err(HostError::ThreadEnded) => return Ok(suspended),
+            Ok(1) => return Ok(true),
+            Ok(_) => suspended = true,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waits until all lanes have ended, resuming whoever is suspended.
+fn gather(leader: &UserThread<'_>, handles: &[UserHandle]) -> Result<(), Trouble> {
+    let looks = GATHER.as_millis() / LOOK.as_millis();
+    for handle in handles {
+        let mut left = looks;
+        while !leader.join(handle, LOOK)? {
+            for other in handles {
+                resume(leader, other)?;
+            }
+            left -= 1;
+            if left == 0 {
+                return Err(Trouble::Target(TargetError::NoAnswer {
+                    within: GATHER,
+                    what: "the thread of a caller lane did not come to its end".to_owned(),
+                }));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The life of a lane's thread.
+fn live(
+    thread: &UserThread<'_>,
+    board: Arc<Board>,
+    lane: u8,
+    steps: Vec<apclab_protocol::step::Step>,
+) -> Result<(), Trouble> {
+    thread.wait(&board.go, GATHER)?;
+    let mut member = Member {
+        thread,
+        board,
+        lane,
+        holds: Vec::new(),
+    };
+    let executed = Lane::new(steps).execute(&mut member);
+    // Others may still suspend it, and queue APCs to it.
+    let board = &member.board;
+    let longest = Duration::from_millis(limits::RUN_DEADLINE_MS.into()) * 2;
+    board.note(thread.wait(&board.end, longest).map_err(Trouble::from));
+    for (event, _) in &member.holds {
+        thread.wait(event, CANCEL_DEADLINE)?;
+    }
+    executed
+}
+
+/// The world of a lane's thread.
+struct Member<'a> {
+    thread: &'a UserThread<'a>,
+    board: Arc<Board>,
+    lane: u8,
+    /// The requests that it has started.
+    holds: Vec<(UserEvent, Pending)>,
+}
+
+impl Member<'_> {
+    fn lane(&self, lane: u8) -> Result<&UserRef, Trouble> {
+        let lanes = self.board.lanes.get();
+        let found = lanes.and_then(|lanes| lanes.get(usize::from(lane))?.as_ref());
+        found.ok_or_else(|| missing("such thread"))
+    }
+
+    fn section(&self, section: u8) -> Result<&CriticalSection, Trouble> {
+        let found = self.board.sections.get(usize::from(section));
+        found
+            .and_then(Option::as_ref)
+            .ok_or_else(|| missing("such critical section"))
+    }
+
+    fn counter(&self, apc: u8) -> Result<&Arc<AtomicI64>, Trouble> {
+        let found = self.board.ran.get(usize::from(apc));
+        found.ok_or_else(|| missing("such APC"))
+    }
+
+    fn request(&self, step: Option<u32>, registers: &Registers) -> Result<CallReply, Trouble> {
+        const OPERATION: &str = "call";
+        let input = call_request(self.board.session, self.lane, step, registers);
+        let mut output = [0; CallReply::SIZE];
+        let file = &self.board.file;
+        let done = self.thread.ioctl(file, ioctl::CALL, &input, &mut output)?;
+        if done.status != status::SUCCESS {
+            return Err(Trouble::Target(TargetError::Ioctl {
+                operation: OPERATION,
+                status: done.status,
+            }));
+        }
+        let reply = output.get(..done.information).and_then(CallReply::decode);
+        reply.ok_or_else(|| {
+            Trouble::Target(TargetError::Reply {
+                operation: OPERATION,
+                what: "it is too short".to_owned(),
+            })
+        })
+    }
+}
+
+impl User for Member<'_> {
+    type Error = Trouble;
+
+    fn over(&self) -> bool {
+        self.board.over.load(Ordering::SeqCst)
+    }
+
+    fn call(&mut self, step: u32, registers: &mut Registers) -> Result<Called, Trouble> {
+        let reply = self.request(Some(step), registers)?;
+        *registers = reply.registers;
+        Ok(if reply.halted {
+            Called::Halted
+        } else {
+            Called::Done
+        })
+    }
+
+    fn done(&mut self, registers: &Registers) -> Result<(), Trouble> {
+        self.request(None, registers).map(drop)
+    }
+
+    fn sleep(&mut self, milliseconds: u32, alertable: bool) -> Result<i64, Trouble> {
+        Ok(if self.thread.sleep(milliseconds, alertable)? {
+            answer::USER_APC
+        } else {
+            answer::TIMED_OUT
+        })
+    }
+
+    fn queue(&mut self, apc: u8) -> Result<bool, Trouble> {
+        let found = self.board.program.apcs.get(usize::from(apc));
+        let found = *found.ok_or_else(|| missing("such APC"))?;
+        let counter = Arc::clone(self.counter(apc)?);
+        let routine = Arc::new(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
+        let special = found.kind == ApcKind::SpecialUser;
+        let target = self.lane(found.lane)?;
+        Ok(self.thread.queue_apc(target, special, routine)?)
+    }
+
+    fn ran(&mut self, apc: u8) -> Result<i64, Trouble> {
+        self.thread.point()?;
+        Ok(self.counter(apc)?.load(Ordering::SeqCst))
+    }
+
+    fn start(&mut self, apc: u8) -> Result<(), Trouble> {
+        let event = self.thread.create_event()?;
+        let input = hold_request(self.board.session, apc, event.handle());
+        let file = &self.board.file;
+        let hold = self
+            .thread
+            .start_ioctl(file, ioctl::HOLD, &input, 0, &event)?;
+        match hold.done()? {
+            // Somebody may have completed it already.
+            Some((done, _)) if done.status != status::SUCCESS => {
+                Err(Trouble::Target(TargetError::Ioctl {
+                    operation: "hold",
+                    status: done.status,
+                }))
+            }
+            Some(_) => Ok(()),
+            None => {
+                self.holds.push((event, hold));
+                Ok(())
+            }
+        }
+    }
+
+    fn suspend(&mut self, lane: u8) -> Result<u32, Trouble> {
+        Ok(self.thread.suspend(self.lane(lane)?)?)
+    }
+
+    fn resume(&mut self, lane: u8) -> Result<u32, Trouble> {
+        Ok(self.thread.resume(self.lane(lane)?)?)
+    }
+
+    fn enter(&mut self, section: u8) -> Result<(), Trouble> {
+        Ok(self.thread.enter(self.section(section)?)?)
+    }
+
+    fn try_enter(&mut self, section: u8) -> Result<bool, Trouble> {
+        Ok(self.thread.try_enter(self.section(section)?)?)
+    }
+
+    fn leave(&mut self, section: u8) -> Result<(), Trouble> {
+        if self.thread.leave(self.section(section)?)? {
+            Ok(())
+        } else {
+            Err(missing("critical section to leave"))
+        }
+    }
+}
