@@ -209,6 +209,7 @@ impl Kernel {
         }
         if !may_block {
             self.thread_mut(t).wait = None;
+            self.timed_out(t, mode);
             return Begun::TimedOut;
         }
         self.block(t);
@@ -247,6 +248,15 @@ impl Kernel {
         }
     }
 
+    /// A wait has ended without an object or a user APC. That only a mutant cares for.
+    pub(super) fn timed_out(&mut self, t: ThreadId, mode: WaitMode) {
+        let in_region = self.thread(t).counters != Baseline::default();
+        let alertable = mode.user && mode.alertable && in_region;
+        if alertable && self.gets_wrong(Mutant::AlertableWaitInRegion) {
+            self.user_apcs_pend(t);
+        }
+    }
+
     fn alertable_in_mutant(&self, t: ThreadId, mode: WaitMode, mutant: Mutant) -> bool {
         match mutant {
             Mutant::UserApcEndsWait => false,
@@ -261,12 +271,15 @@ impl Kernel {
 
     /// A wait has ended with `STATUS_USER_APC`.
     fn wait_aborted(&mut self, t: ThreadId, user: bool) {
-        let lost = match self.mutant {
-            Some(Mutant::UserApcAlertableWait) => true,
-            Some(Mutant::UserApcAfterRegion) => self.thread(t).counters != Baseline::default(),
-            _ => false,
+        let pends = match self.mutant {
+            Some(Mutant::UserApcAlertableWait) => false,
+            Some(Mutant::KernelAlertableWait) => true,
+            Some(Mutant::UserApcAfterRegion) => {
+                user && self.thread(t).counters == Baseline::default()
+            }
+            _ => user,
         };
-        if user && !lost {
+        if pends {
             self.user_apcs_pend(t);
         }
     }

@@ -161,6 +161,8 @@ mutants! {
     SpecialUserApcNeedsNoAlert "special-user-apc-needs-no-alert" "Special user APCs run after alertable waits only.",
     SpecialUserApcAfterCall "special-user-apc-after-call" "Special user APCs may come later than the return to user mode.",
     SpecialUserApcEndsNoWait "special-user-apc-ends-no-wait" "Special user APCs end waits in user mode that are not alertable.",
+    KernelAlertableWait "kernel-alertable-wait" "What ends an alertable wait in kernel mode runs on the return.",
+    AlertableWaitInRegion "alertable-wait-in-region" "User APCs run after an alertable wait in a region, whatever has ended it.",
     UserApcAfterRegion "user-apc-after-region" "The user APCs that end an alertable wait in a region don't run.",
     SuspendDefersInRegion "suspend-defers-in-region" "A thread is suspended in a critical region.",
     SuspendDefersInGuardedRegion "suspend-defers-in-guarded-region" "A thread is suspended in a guarded region.",

@@ -176,12 +176,13 @@ impl Kernel {
     /// wait.
     pub fn expire(&mut self, t: ThreadId) -> bool {
         let wait = self.thread(t).wait.as_ref();
-        let blocked = wait.is_some_and(|wait| wait.unmet() && wait.claim().is_none());
-        if blocked {
-            self.thread_mut(t).wait = None;
-            self.wait_order.retain(|&waiter| waiter != t);
-        }
-        blocked
+        let ends = |wait: &&Wait| wait.unmet() && wait.claim().is_none();
+        let Some(mode) = wait.filter(ends).map(|wait| wait.mode) else {
+            return false;
+        };
+        self.interrupt_wait(t);
+        self.timed_out(t, mode);
+        true
     }
 
     /// Whether [`Kernel::expire`] would end the wait of `t` now: it is not for a lock, and the
