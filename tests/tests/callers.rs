@@ -584,26 +584,30 @@ fn what_nobody_has_started_is_not_held_and_has_not_run() {
     stop(host);
 }
 
+/// The last request comes when those that are held have been completed: before or after the run's own
+/// request is.
 #[test]
 fn a_request_that_nobody_completes_ends_cancelled_with_the_iteration() {
     let host = machine();
     let (handle, session) = loaded(&host, &held());
-    let run = begin(&handle, session, &bounds(1));
-    let user = Arc::clone(&handle);
-    as_user(&host, &handle.file, move |thread| {
-        let file = &user.file;
-        let event = thread.create_event().unwrap();
-        let request = holds(thread, file, session, 0, &event);
-        let twice = holds(thread, file, session, 0, &thread.create_event().unwrap());
-        assert_eq!(status_of(&twice), Some(status::IN_USE));
-        calls_in(thread, file, session, 0, None).unwrap();
-        assert!(thread.wait(&event, SOON).unwrap());
-        assert_eq!(status_of(&request), Some(status::CANCELLED));
-        let late = holds(thread, file, session, 0, &event);
-        // The run may not have been reported yet.
-        assert_eq!(status_of(&late), Some(status::OUT_OF_SEQUENCE));
-    });
-    ended(&run).unwrap();
+    for _ in 0..30 {
+        let run = begin(&handle, session, &bounds(1));
+        let user = Arc::clone(&handle);
+        as_user(&host, &handle.file, move |thread| {
+            let file = &user.file;
+            let event = thread.create_event().unwrap();
+            let other = thread.create_event().unwrap();
+            let request = holds(thread, file, session, 0, &event);
+            let twice = holds(thread, file, session, 0, &other);
+            assert_eq!(status_of(&twice), Some(status::IN_USE));
+            calls_in(thread, file, session, 0, None).unwrap();
+            assert!(thread.wait(&event, SOON).unwrap());
+            let late = holds(thread, file, session, 0, &other);
+            assert_eq!(status_of(&late), Some(status::OUT_OF_SEQUENCE));
+            assert_eq!(status_of(&request), Some(status::CANCELLED));
+        });
+        ended(&run).unwrap();
+    }
     drop(handle);
     stop(host);
 }
@@ -803,25 +807,13 @@ fn an_event_ends_each_wait_of_a_call() {
     }
 }
 
-/// The thread of a call is suspended in its wait and stays so. The run does not wait for it for long, and
-/// what the call works with outlives the run, the session and the handle.
-#[test]
-fn a_call_whose_thread_stays_suspended_is_left_behind() {
+/// The thread of a call is suspended, in a wait or between two steps, and stays so. The run does not wait for it
+/// for long, and what the call works with outlives the run, the session and the handle.
+fn left_behind(middle: &[Step]) {
     let host = machine();
-    let lane = [
-        call(&[
-            Step::Set { event: 0 },
-            Step::WaitFor {
-                event: 1,
-                to: 0,
-                milliseconds: 10_000,
-            },
-            Step::Set { event: 2 },
-        ]),
-        call(&[Step::Irql { to: 0 }]),
-    ];
+    let steps = [&[Step::Set { event: 0 }], middle, &[Step::Set { event: 2 }]];
     let other = call(&[Step::Wait { event: 0 }]);
-    let (handle, session) = loaded(&host, &callers(vec![lane.concat(), other], 3));
+    let (handle, session) = loaded(&host, &callers(vec![call(&steps.concat()), other], 3));
     let begun = Instant::now();
     let run = begin(
         &handle,
@@ -855,12 +847,30 @@ fn a_call_whose_thread_stays_suspended_is_left_behind() {
     assert!(!calls(&handle, session, 0, None).unwrap().halted);
     assert_eq!(ended(&next).unwrap().timed_out, 0);
     drop(handle);
-    assert!(receiver.try_recv().is_err());
+    assert!(receiver.try_recv().is_err(), "it is still suspended");
     assert_eq!(host.resume(&suspended.user_ref()).unwrap(), 1);
     suspended.join(SOON).unwrap();
     let reply = receiver.recv().unwrap().unwrap();
     assert!(reply.halted, "it has not executed its last step");
     stop(host);
+}
+
+#[test]
+fn a_call_that_is_suspended_in_a_wait_is_left_behind() {
+    left_behind(&[Step::WaitFor {
+        event: 1,
+        to: 0,
+        milliseconds: 10_000,
+    }]);
+}
+
+#[test]
+fn a_call_that_is_suspended_between_two_steps_is_left_behind() {
+    let repeat = Step::Repeat {
+        count: limits::ROUNDS,
+        length: 60,
+    };
+    left_behind(&[&[repeat], &[Step::Irql { to: 0 }; 60][..], &[Step::End]].concat());
 }
 
 #[test]
