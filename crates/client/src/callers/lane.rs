@@ -9,10 +9,10 @@ use super::{Called, NotOfUserMode, User};
 /// What a lane has open, outermost first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {
-    /// A critical section that an `enter` has entered.
+    /// A critical section that has been entered.
     Entered(u8),
-    /// The block of a `try` that has entered one.
-    Tried(u8),
+    /// The block of a `try` that has entered one, which is left inside the block.
+    Try,
     /// A block that is executed so many times more, from this step on.
     Repeat { first: usize, left: u32 },
 }
@@ -38,7 +38,7 @@ impl Lane {
     pub fn new(steps: Vec<Step>) -> Self {
         Self {
             steps,
-            open: Vec::with_capacity(limits::SCOPES),
+            open: Vec::with_capacity(2 * limits::SCOPES),
         }
     }
 
@@ -117,7 +117,7 @@ impl Lane {
             } => {
                 let entered = user.try_enter(lock)?;
                 if entered {
-                    self.open.push(Open::Tried(lock));
+                    self.open.extend([Open::Try, Open::Entered(lock)]);
                 } else {
                     next = behind(length);
                 }
@@ -128,8 +128,7 @@ impl Lane {
                 left: count.saturating_sub(1),
             }),
             Step::End => match self.open.pop() {
-                Some(Open::Tried(lock)) => user.leave(lock)?,
-                Some(Open::Repeat { left: 0, .. }) => {}
+                Some(Open::Try | Open::Repeat { left: 0, .. }) => {}
                 Some(Open::Repeat { first, left }) => {
                     let left = left - 1;
                     self.open.push(Open::Repeat { first, left });
@@ -149,7 +148,7 @@ impl Lane {
     fn leave_all<U: User>(&mut self, user: &mut U) -> Result<(), U::Error> {
         let mut all = Ok(());
         while let Some(open) = self.open.pop() {
-            if let Open::Entered(section) | Open::Tried(section) = open {
+            if let Open::Entered(section) = open {
                 all = all.and(user.leave(section));
             }
         }

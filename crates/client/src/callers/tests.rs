@@ -36,7 +36,8 @@ fn steps(pieces: &[Piece]) -> Vec<Step> {
                 all.push(Step::Release { lock });
             }
             Piece::Try(lock, to, inner) => {
-                let inner = steps(inner);
+                let mut inner = steps(inner);
+                inner.push(Step::Release { lock: *lock });
                 all.push(Step::Try {
                     lock: *lock,
                     mode: EXCLUSIVE,

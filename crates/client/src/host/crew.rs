@@ -106,7 +106,7 @@ impl Board {
 struct Led {
     completion: apclab_host::Completion,
     bytes: Vec<u8>,
-    suspended: bool,
+    helped: bool,
     errors: Vec<Trouble>,
 }
 
@@ -116,7 +116,7 @@ impl Crew for Threads<'_> {
         iteration: &Iteration<'_>,
         output: &mut [u8],
     ) -> Result<Course, TargetError> {
-        let within = iteration.within;
+        let (patience, within) = (iteration.patience, iteration.within);
         let said = Arc::new(Mutex::new(None));
         let leader = {
             let (input, length) = (iteration.input.to_vec(), output.len());
@@ -126,6 +126,7 @@ impl Crew for Threads<'_> {
                 let run = Run {
                     input,
                     output: length,
+                    patience,
                     within,
                 };
                 let led = lead(leader, run, file, program, session);
@@ -150,7 +151,7 @@ impl Crew for Threads<'_> {
         }
         Ok(Course {
             completion: completion(led.completion),
-            suspended: led.suspended,
+            helped: led.helped,
             errors: led.errors.into_iter().map(TargetError::from).collect(),
         })
     }
@@ -161,6 +162,7 @@ struct Run {
     input: Vec<u8>,
     /// The size of its output in bytes.
     output: usize,
+    patience: Duration,
     within: Duration,
 }
 
@@ -187,7 +189,7 @@ fn lead(
         return Ok(Led {
             completion,
             bytes,
-            suspended: false,
+            helped: false,
             errors: Vec::new(),
         });
     }
@@ -205,15 +207,12 @@ fn lead(
     });
     let handles = start(leader, &board)?;
     leader.set(&board.go)?;
-    let late = !leader.wait(&ended, run.within)?;
+    let mut helped = !leader.wait(&ended, run.patience)?;
+    board.over.store(true, Ordering::SeqCst);
+    let late = !wait(leader, &ended, &handles, run.within, &mut helped)?;
     if late {
         leader.cancel(&pending)?;
-        leader.wait(&ended, CANCEL_DEADLINE)?;
-    }
-    board.over.store(true, Ordering::SeqCst);
-    let mut suspended = false;
-    for handle in &handles {
-        suspended |= resume(leader, handle)?;
+        wait(leader, &ended, &handles, CANCEL_DEADLINE, &mut helped)?;
     }
     leader.set(&board.end)?;
     gather(leader, &handles)?;
@@ -228,7 +227,7 @@ fn lead(
     Ok(Led {
         completion,
         bytes,
-        suspended,
+        helped,
         errors: std::mem::take(&mut *errors.unwrap_or_else(PoisonError::into_inner)),
     })
 }
@@ -266,6 +265,34 @@ fn resume(leader: &UserThread<'_>, handle: &UserHandle) -> Result<bool, Trouble>
             Ok(1) => return Ok(true),
             Ok(_) => suspended = true,
             Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waits for the end of the run, resuming whoever is suspended; whether it has ended. Notes whether anybody
+/// was suspended.
+fn wait(
+    leader: &UserThread<'_>,
+    ended: &UserEvent,
+    handles: &[UserHandle],
+    limit: Duration,
+    helped: &mut bool,
+) -> Result<bool, Trouble> {
+    let mut left = limit;
+    loop {
+        for handle in handles {
+            *helped |= resume(leader, handle)?;
+        }
+        if leader.wait(ended, LOOK.min(left))? {
+            // Nobody who runs a step of a lane is left to suspend another.
+            for handle in handles {
+                *helped |= resume(leader, handle)?;
+            }
+            return Ok(true);
+        }
+        left = left.saturating_sub(LOOK);
+        if left.is_zero() {
+            return Ok(false);
         }
     }
 }

@@ -19,7 +19,9 @@ use crate::target::{RunOptions, RunOutcome};
 pub struct Iteration<'a> {
     /// The bytes of the request [`apclab_protocol::ioctl::RUN`].
     pub input: &'a [u8],
-    /// How long it may take; then it is cancelled.
+    /// How long the lanes may take; then they are given up, and the request is about to complete.
+    pub patience: Duration,
+    /// How long the request may take; then it is cancelled.
     pub within: Duration,
 }
 
@@ -28,9 +30,9 @@ pub struct Iteration<'a> {
 pub struct Course {
     /// How its request completed.
     pub completion: Completion,
-    /// Whether the thread of some lane was still suspended then. The lanes of a program end when their
-    /// threads could end.
-    pub suspended: bool,
+    /// Whether it had to be helped to its end: the lanes were given up, or the thread of some lane was
+    /// still suspended in the end, which could not have gone on.
+    pub helped: bool,
     /// What failed in the lanes.
     pub errors: Vec<TargetError>,
 }
@@ -38,8 +40,9 @@ pub struct Course {
 /// The threads of user mode that execute the caller lanes of a program.
 pub trait Crew {
     /// Sends the request of a run and, once that pends, lets every caller lane execute its steps. When
-    /// the request has completed, ends what is left of the lanes: resumes whoever is suspended, waits
-    /// until all have come to their ends, for their requests and for the user APCs that are queued.
+    /// the request has completed, or the lanes are given up, ends what is left of them: resumes whoever
+    /// is suspended, waits until all have come to their ends, for their requests and for the user APCs
+    /// that are queued.
     ///
     /// # Errors
     /// [`TargetError`]: the request got no completion, or a lane came to no end.
@@ -126,6 +129,7 @@ impl<D: Device> Session<D> {
         let order = self.run_request(&options);
         let iteration = Iteration {
             input: &order.as_request().encode(),
+            patience: options.deadline,
             within: order.within,
         };
         let mut output = [0; RunReply::SIZE];
@@ -142,7 +146,7 @@ impl<D: Device> Session<D> {
         if !late && let Some(error) = after_the_end.into_iter().next() {
             return Err(error);
         }
-        if !ran || !(late || course.suspended) {
+        if !ran || !(late || course.helped) {
             return self.ran(program, &options, &reply, status);
         }
         let reply = RunReply {

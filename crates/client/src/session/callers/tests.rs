@@ -57,7 +57,7 @@ struct Told {
     outcome: i64,
     ended_late: bool,
     timed_out: u32,
-    suspended: bool,
+    helped: bool,
     errors: Vec<TargetError>,
 }
 
@@ -77,6 +77,7 @@ impl Crew for Threads<'_> {
         let (_, body) = Header::split_exact(iteration.input).expect("a request");
         let asked = RunRequest::decode(body).expect("in range");
         assert!(iteration.within > Duration::from_millis(asked.deadline_ms.into()));
+        assert_eq!(iteration.patience.as_millis(), asked.deadline_ms.into());
         self.asked.push(asked);
         let told = self.told.pop_front().unwrap_or_default();
         *self.paper.outcome.borrow_mut() = told.outcome;
@@ -106,7 +107,7 @@ impl Crew for Threads<'_> {
                 status: told.status,
                 information,
             },
-            suspended: told.suspended,
+            helped: told.helped,
             errors: told.errors,
         })
     }
@@ -189,15 +190,15 @@ fn iterations_that_do_not_end_are_counted() {
     };
     let timed_out = Told {
         timed_out: 1,
-        suspended: true,
+        helped: true,
         ..Told::default()
     };
-    let suspended = Told {
+    let helped = Told {
         outcome: 7,
-        suspended: true,
+        helped: true,
         ..Told::default()
     };
-    let (answer, _) = run(vec![late, timed_out, suspended, Told::default()]);
+    let (answer, _) = run(vec![late, timed_out, helped, Told::default()]);
     let Ok(RunOutcome::Ran(result)) = answer else {
         panic!("{answer:?}");
     };

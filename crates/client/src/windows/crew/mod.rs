@@ -142,15 +142,18 @@ impl<D: Driver> Threads<D> {
             .collect()
     }
 
-    /// Waits for the run, and cancels it when it takes too long or the user wants to stop.
-    fn wait(&self, run: &mut Transfer, within: Duration) -> (Waited, Waited) {
-        let waited = run.wait(Some(self.stop), Some(within));
-        if matches!(waited, Waited::Completed(_)) {
-            return (waited, waited);
+    /// Waits for the run, whose lanes have been given up, and resumes whoever is suspended meanwhile.
+    fn help(&self, run: &mut Transfer, within: Duration) -> Result<Waited, TargetError> {
+        let started = Instant::now();
+        loop {
+            for lane in (0..).take(self.board.desks.len()) {
+                self.resume(lane)?;
+            }
+            let waited = run.wait(Some(self.stop), Some(LOOK));
+            if waited != Waited::TooLate || started.elapsed() > within {
+                return Ok(waited);
+            }
         }
-        // Also the calls of the lanes and what they hold.
-        self.board.driver.cancel();
-        (waited, run.wait(None, Some(CANCEL_DEADLINE)))
     }
 }
 
@@ -177,18 +180,29 @@ impl<D: Driver> Crew for Threads<D> {
                     information: 0,
                 },
             },
-            suspended: false,
+            helped: false,
             errors: Vec::new(),
         };
         if run.pending() {
             self.board.set(Work::Iterate);
-            let (why, ended) = self.wait(&mut run, within);
+            let mut waited = run.wait(Some(self.stop), Some(iteration.patience));
+            course.helped = waited == Waited::TooLate;
             self.board.end();
-            course.suspended = self.gather()?;
+            if course.helped {
+                waited = self.help(&mut run, within)?;
+            }
+            let ended = if matches!(waited, Waited::Completed(_)) {
+                waited
+            } else {
+                // Also the calls of the lanes and what they hold.
+                self.board.driver.cancel();
+                run.wait(None, Some(CANCEL_DEADLINE))
+            };
+            course.helped |= self.gather()?;
             self.board.set(Work::Settle);
             self.gather()?;
             course.errors = self.errors();
-            course.completion = match (why, ended) {
+            course.completion = match (waited, ended) {
                 (_, Waited::Stopped | Waited::TooLate) => return Err(never_completed(within)),
                 (Waited::Stopped, _) => return Err(TargetError::Interrupted),
                 (Waited::TooLate, _) => {

@@ -464,11 +464,11 @@ fn critical_sections_exclude_and_recur() {
             mode: MODE,
             to: 0,
             milliseconds: 0,
-            length: 4,
+            length: 5,
         },
     ];
     inner.extend(call(&add));
-    inner.extend([Step::End, LEAVE]);
+    inner.extend([LEAVE, Step::End, LEAVE]);
     let mut lane = vec![Step::Repeat {
         count: 200,
         length: u32::try_from(inner.len()).expect("few"),
