@@ -2,10 +2,12 @@
 //!
 //! Kernel APCs never end a wait (docs/semantics.md, section 2). What user APCs do is in `alert.rs`.
 
+mod check;
+
 use super::alert::{Alert, Begun, WaitMode};
 use super::lock::Claim;
 use super::thread::Thread;
-use super::{APC_LEVEL, BugCheck, DISPATCH_LEVEL, Kernel, Mutant, ObjectId, Profile, ThreadId};
+use super::{BugCheck, Kernel, Mutant, ObjectId, Profile, ThreadId};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Wait {
@@ -50,9 +52,6 @@ impl Wait {
         }
     }
 }
-
-/// MAXIMUM_WAIT_OBJECTS.
-const MAXIMUM_WAIT_OBJECTS: usize = 64;
 
 impl Thread {
     /// Whether a wait of the thread, interrupted or not, is still linked to the object.
@@ -102,44 +101,6 @@ impl Kernel {
             Begun::Satisfied(index) => Ok(Some(index)),
             Begun::Alerted | Begun::TimedOut | Begun::Blocked => Ok(None),
         }
-    }
-
-    /// The bug checks that a wait runs into.
-    pub(super) fn check_wait(
-        &self,
-        t: ThreadId,
-        objects: &[ObjectId],
-        may_block: bool,
-    ) -> Result<(), BugCheck> {
-        self.check_wait_irql(t, may_block)?;
-        if objects.is_empty() || objects.len() > MAXIMUM_WAIT_OBJECTS {
-            let reason = format!("A wait was called on {} objects.", objects.len());
-            return Err(BugCheck::new(
-                super::bugcheck::MAXIMUM_WAIT_OBJECTS_EXCEEDED,
-                [0; 4],
-                reason,
-            ));
-        }
-        for &o in objects {
-            self.check_mutex_limit(t, o)?;
-        }
-        Ok(())
-    }
-
-    /// The bug checks for a wait at raised IRQL.
-    pub(super) fn check_wait_irql(&self, t: ThreadId, may_block: bool) -> Result<(), BugCheck> {
-        let thread = self.thread(t);
-        assert!(
-            thread.wait.is_none() && !thread.ended,
-            "only a running thread can wait"
-        );
-        let irql = thread.irql;
-        if irql > DISPATCH_LEVEL || (may_block && irql > APC_LEVEL) {
-            let kind = if irql > DISPATCH_LEVEL { 0x120 } else { 0x122 };
-            let reason = format!("A wait that may block was called at IRQL {irql}.");
-            return Err(BugCheck::verifier(kind, [u64::from(irql), 0, 0], reason));
-        }
-        Ok(())
     }
 
     /// The index with which the wait of `t` has been satisfied, if it has, or 0 when it is for a

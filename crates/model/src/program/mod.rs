@@ -162,7 +162,8 @@ pub fn enabled(state: &State, program: &Program<'_>) -> Vec<Event> {
 ///
 /// # Panics
 ///
-/// When the event is not one of [`enabled`].
+/// When the event is not one of [`enabled`], and when a lane executes a step of user mode that is
+/// in kernel mode, which the protocol's verifier refuses.
 pub fn apply(state: &State, program: &Program<'_>, event: Event) -> Result<State, BugCheck> {
     let mut next = state.clone();
     next.happen(program, event)?;

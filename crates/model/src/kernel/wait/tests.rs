@@ -1,4 +1,5 @@
 use super::*;
+use crate::kernel::{APC_LEVEL, DISPATCH_LEVEL};
 use crate::kernel::{ApcKind, Baseline, EventKind, HIGH_LEVEL, PASSIVE_LEVEL};
 
 const BOTH: [Profile; 2] = [Profile::Documented, Profile::Nt52];
