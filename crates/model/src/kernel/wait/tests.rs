@@ -1,6 +1,7 @@
 use super::*;
-use crate::kernel::{APC_LEVEL, DISPATCH_LEVEL};
-use crate::kernel::{ApcKind, Baseline, EventKind, HIGH_LEVEL, PASSIVE_LEVEL};
+use crate::kernel::{
+    APC_LEVEL, ApcKind, Baseline, DISPATCH_LEVEL, EventKind, HIGH_LEVEL, PASSIVE_LEVEL,
+};
 
 const BOTH: [Profile; 2] = [Profile::Documented, Profile::Nt52];
 
