@@ -272,6 +272,7 @@ pub(super) fn program() -> impl Strategy<Value = ProgramBuf> {
             observed,
             lanes,
             raw,
+            callers: Vec::new(),
             flags: if may_deadlock { flags::MAY_DEADLOCK } else { 0 },
         }
     })
