@@ -370,13 +370,13 @@ fn every_step_of_caller_lanes_is_read_as_it_is_written() {
     );
     let bytes = test.program.encode();
     assert!(verify(&Program::parse(&bytes).unwrap(), Machine::COMPLETE).is_ok());
-    let text = test.to_text();
+    let printed = test.to_text();
     assert!(
-        text.contains("\n  enter c\n  try c -> r5\n    leave c\n  end\n  leave c\n"),
-        "{text}"
+        printed.contains("\n  enter c\n  try c -> r5\n    leave c\n  end\n  leave c\n"),
+        "{printed}"
     );
     assert!(
-        text.contains("\n    call\n      enter critical\n"),
-        "{text}"
+        printed.contains("\n    call\n      enter critical\n"),
+        "{printed}"
     );
 }
