@@ -131,6 +131,9 @@ pub(crate) struct TargetArgs {
     /// Behave as a kernel that does not offer the routines of push locks
     #[arg(long)]
     pub(crate) without_push_locks: bool,
+    /// Behave as a Windows that does not offer QueueUserAPC2
+    #[arg(long)]
+    pub(crate) without_special_user_apcs: bool,
     /// The APC-disable counters that threads begin with, as KERNEL,SPECIAL: -1,0 is inside a critical
     /// region, 0,-1 inside a guarded one
     #[arg(

@@ -6,7 +6,7 @@ use apclab_protocol::verify::Refusal;
 
 use crate::histogram;
 use crate::input::Input;
-use crate::verdict::{Note, Obstacle, Problem};
+use crate::verdict::{Note, Obstacle, Problem, Unjudged};
 
 /// Outcomes that are listed one by one; more are counted.
 const LISTED: usize = 8;
@@ -146,10 +146,14 @@ pub(crate) fn note(test: &Test, note: &Note) -> String {
         }
         Note::NotInNt52 => "open re-implementations of NT 5.2 do not do so".to_owned(),
         Note::Polled => "polled: waits for locks were loops of tries".to_owned(),
-        Note::Estimate(problems) => {
+        Note::Unjudged(why, problems) => {
             let said = problems.iter().map(|it| problem(test, it));
             let said: Vec<_> = said.collect();
-            format!("the counts are estimates, so this is no failure: {}", said.join("; "))
+            let why = match why {
+                Unjudged::Estimate => "the counts are estimates",
+                Unjudged::Measure => "the sources leave it open",
+            };
+            format!("{why}, so this is no failure: {}", said.join("; "))
         }
         Note::SecondAttempt(free, scheduled, first) => format!(
             "second attempt: {free} iterations ran freely, and the last {scheduled} were scheduled, \

@@ -18,6 +18,7 @@ pub(crate) fn open(args: &TargetArgs, mode: Mode) -> Result<Box<dyn Target>, Fai
             ModelTarget::new(mode)
                 .with_apc_routines(!args.without_apc_routines)
                 .with_push_locks(!args.without_push_locks)
+                .with_special_user_apcs(!args.without_special_user_apcs)
                 .with_baseline(args.baseline),
         )),
         On::Host => Ok(Box::new(host(args)?)),
@@ -25,11 +26,13 @@ pub(crate) fn open(args: &TargetArgs, mode: Mode) -> Result<Box<dyn Target>, Fai
             let simulated = args.driver.is_some()
                 || args.without_apc_routines
                 || args.without_push_locks
+                || args.without_special_user_apcs
                 || args.baseline != Baseline::default();
             if simulated {
                 return Err(Failure::Input(vec![
-                    "error: --driver, --without-apc-routines, --without-push-locks and --baseline are for \
-                     simulated machines; with --on device, Windows decides"
+                    "error: --driver, --without-apc-routines, --without-push-locks, \
+                     --without-special-user-apcs and --baseline are for simulated machines; with --on \
+                     device, Windows decides"
                         .to_owned(),
                 ]));
             }
@@ -46,5 +49,6 @@ pub(crate) fn host(args: &TargetArgs) -> Result<HostTarget, TargetError> {
     Ok(HostTarget::new(args.driver.as_deref())?
         .with_apc_routines(!args.without_apc_routines)
         .with_push_locks(!args.without_push_locks)
+        .with_special_user_apcs(!args.without_special_user_apcs)
         .with_baseline(args.baseline))
 }

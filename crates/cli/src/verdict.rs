@@ -10,7 +10,7 @@ use crate::histogram::{Counts, Seen};
 
 mod grounds;
 
-pub(crate) use grounds::{Coverage, Note, Obstacle, Problem};
+pub(crate) use grounds::{Coverage, Note, Obstacle, Problem, Unjudged};
 
 /// How a test ended, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,9 +43,8 @@ impl Verdict {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case<'a> {
     pub(crate) expectation: &'a Expectation,
-    /// Whether the condition is on estimates, and a real machine made them: then it is only reported
-    /// whether it holds.
-    pub(crate) estimate: bool,
+    /// Why it is only reported whether the condition holds.
+    pub(crate) unjudged: Option<Unjudged>,
     /// Whether waits for locks were to be loops of tries.
     pub(crate) polled: bool,
 }
@@ -148,7 +147,7 @@ pub(crate) fn judge(
         (None, Some(got)) => Judgement::problem(Problem::Refused(got)),
         (None, None) => match (expectation, outcome) {
             (Expectation::Condition(condition), RunOutcome::Ran(result)) => {
-                judge_run(condition, case.estimate, result, prediction)
+                judge_run(condition, case.unjudged, result, prediction)
             }
             // Both were told apart above.
             _ => Judgement::no_answer("the target gave no result".to_owned()),
@@ -158,7 +157,7 @@ pub(crate) fn judge(
 
 fn judge_run(
     condition: &Condition,
-    estimate: bool,
+    unjudged: Option<Unjudged>,
     result: &RunResult,
     prediction: Result<&Prediction, &str>,
 ) -> Judgement {
@@ -206,10 +205,10 @@ fn judge_run(
     }
     found.wrong = wrong(condition, result, seen, prediction);
     let doubts = !doubtful.is_empty();
-    if !estimate {
-        found.problems.append(&mut doubtful);
-    } else if doubts {
-        found.notes.push(Note::Estimate(doubtful));
+    match unjudged {
+        None => found.problems.append(&mut doubtful),
+        Some(why) if doubts => found.notes.push(Note::Unjudged(why, doubtful)),
+        Some(_) => {}
     }
     if !validated && proves_nothing && prediction.is_ok_and(|known| !in_nt52(condition, known)) {
         found.notes.push(Note::NotInNt52);
@@ -249,7 +248,10 @@ fn remarks(
         ));
     }
     if result.enough_deadlocks {
-        notes.push(Note::EnoughDeadlocks(result.deadlocks));
+        // Of a program with caller lanes also those that timed out: a deadlock may be one that nobody
+        // notices otherwise.
+        let late = u64::from(result.timed_out);
+        notes.push(Note::EnoughDeadlocks(result.deadlocks.saturating_add(late)));
     }
     if result.cut_short {
         notes.push(Note::CutShort(result.iterations));

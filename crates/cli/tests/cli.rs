@@ -694,6 +694,23 @@ fn a_kernel_without_push_locks_runs_none() {
 }
 
 #[test]
+fn a_system_without_special_user_apcs_runs_none() {
+    let special = "test special\n\napc u special-user to A\n\nlane A caller\n  queue u\n  ran u -> r0\n\n\
+                   forall (A:r0 = 1)\n";
+    let folder = Folder::new("special-user-apcs", &[("special.litmus", special)]);
+    let run = ["run", "--on", "model", "special.litmus"];
+    folder
+        .apclab(&run)
+        .exits(0)
+        .says("1 tests on model: 1 ok\n");
+    folder
+        .apclab(&[&run[..], &["--without-special-user-apcs"]].concat())
+        .exits(0)
+        .says("this system does not offer QueueUserAPC2")
+        .says("1 tests on model: 0 ok, 1 not runnable\n");
+}
+
+#[test]
 fn what_was_polled_is_labelled_so() {
     let folder = Folder::new("polled", &[("crossed.litmus", CROSSED)]);
     let polled = |format: &str| {

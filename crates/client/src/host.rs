@@ -131,6 +131,13 @@ impl HostTarget {
         self
     }
 
+    /// Whether user mode offers `QueueUserAPC2`; it does by default.
+    #[must_use]
+    pub const fn with_special_user_apcs(mut self, offered: bool) -> Self {
+        self.options.special_user_apcs = offered;
+        self
+    }
+
     /// The counters that the driver's threads begin with; zeros by default.
     #[must_use]
     pub const fn with_baseline(mut self, baseline: Baseline) -> Self {

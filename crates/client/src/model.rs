@@ -10,7 +10,7 @@ use apclab_protocol::verify::{Machine, verify};
 
 use crate::prediction::Prediction;
 use crate::target::{Info, RunOptions, RunOutcome, RunResult, Target};
-use crate::{TargetError, exploration};
+use crate::{TargetError, callers, exploration};
 
 /// What the model is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub struct ModelTarget {
     mode: Mode,
     apc_routines: bool,
     push_locks: bool,
+    special_user_apcs: bool,
     baseline: Baseline,
 }
 
@@ -38,6 +39,7 @@ impl ModelTarget {
             mode,
             apc_routines: true,
             push_locks: true,
+            special_user_apcs: true,
             baseline: Baseline {
                 kernel: 0,
                 special: 0,
@@ -63,6 +65,13 @@ impl ModelTarget {
     #[must_use]
     pub const fn with_push_locks(mut self, offered: bool) -> Self {
         self.push_locks = offered;
+        self
+    }
+
+    /// Whether user mode offers `QueueUserAPC2`; it does by default.
+    #[must_use]
+    pub const fn with_special_user_apcs(mut self, offered: bool) -> Self {
+        self.special_user_apcs = offered;
         self
     }
 
@@ -135,6 +144,7 @@ impl Target for ModelTarget {
         program: &ProgramBuf,
         options: &RunOptions,
     ) -> Result<RunOutcome, TargetError> {
+        let special = callers::queues_special(program);
         let bytes = options.program(program).encode();
         let program = match Program::parse(&bytes) {
             Ok(program) => program,
@@ -149,6 +159,9 @@ impl Target for ModelTarget {
             Ok(verified) => verified,
             Err(refusal) => return Ok(RunOutcome::Refused(refusal)),
         };
+        if special && !self.special_user_apcs {
+            return Ok(RunOutcome::NoSpecialUserApcs);
+        }
         let baseline = vec![context(self.baseline); program.lanes()];
         if verified.queues_apcs && self.baseline != Baseline::default() {
             return Ok(RunOutcome::BaselineDisabled(baseline));

@@ -127,9 +127,6 @@ pub(super) fn run(
         Ok(RunOutcome::NoSpecialUserApcs) => {
             Err(Gap::NotRunnable("no special user APCs".to_owned()))
         }
-        Ok(RunOutcome::NoSpecialUserApcs) => {
-            Err(Gap::NotRunnable("no special user APCs".to_owned()))
-        }
         Ok(RunOutcome::Refused(refusal)) => failed(format!("refused: {}", refusal.reason.name())),
         Ok(RunOutcome::Malformed(malformed)) => failed(format!("rejected: {malformed:?}")),
         Err(error) => failed(TargetError::to_string(&error)),

@@ -6,7 +6,7 @@ mod plan;
 
 use apclab_client::schedules::Schedules;
 use apclab_client::{Prediction, RunOptions, RunOutcome, RunResult, Target, TargetError};
-use apclab_litmus::{ESTIMATE, Test};
+use apclab_litmus::Test;
 use apclab_protocol::message::Context;
 
 use self::evidence::evidence;
@@ -76,7 +76,7 @@ fn try_run<'a>(
             };
             target.run_scheduled(&test.program, &options, schedules)?
         }
-        None => target.run(&test.program, &plan.options)?,
+        None => target.run(&test.program, &plan.free_options(test))?,
     };
     let prediction = match &outcome {
         RunOutcome::Ran(result) => predict(test, &result.baseline),
@@ -86,7 +86,7 @@ fn try_run<'a>(
     let reason = reason.as_ref().map(|p| *p).map_err(String::as_str);
     let case = Case {
         expectation: &test.expectation,
-        estimate: plan.on == On::Device && test.has_tag(ESTIMATE),
+        unjudged: plan.unjudged(test),
         polled: plan.options.polled,
     };
     let mut judgement = judge(case, &outcome, reason);

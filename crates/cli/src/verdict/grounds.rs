@@ -57,8 +57,8 @@ pub(crate) enum Note {
     NotInNt52,
     /// Waits for locks were loops of tries.
     Polled,
-    /// What would speak against a test whose condition is on estimates.
-    Estimate(Vec<Problem>),
+    /// What would speak against a test whose condition is not judged.
+    Unjudged(Unjudged, Vec<Problem>),
     /// So many iterations whose lanes ran at the same time did not show what an `exists` looks for;
     /// then so many were scheduled, from this schedule on.
     SecondAttempt(u32, u32, String),
@@ -77,6 +77,15 @@ pub(crate) enum Note {
     Schedules(u32, bool),
     /// Why the target cannot run the test.
     NotRunnable(Obstacle),
+}
+
+/// Why a condition is not judged where a real kernel answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unjudged {
+    /// It is on counts that are estimates.
+    Estimate,
+    /// It is on what the sources leave open.
+    Measure,
 }
 
 /// Why a target cannot run a test.

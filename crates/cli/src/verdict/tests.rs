@@ -42,7 +42,7 @@ fn allows(documented: &[i64], nt52: &[i64]) -> Prediction {
 const fn case(expectation: &Expectation) -> Case<'_> {
     Case {
         expectation,
-        estimate: false,
+        unjudged: None,
         polled: false,
     }
 }

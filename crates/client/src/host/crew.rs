@@ -20,13 +20,20 @@ use apclab_protocol::{ioctl, limits, status};
 use super::{CANCEL_DEADLINE, completion, host_error};
 use crate::TargetError;
 use crate::callers::{Called, Lane, NotOfUserMode, User, is_caller, is_section};
+use crate::schedules::longest_time_out;
 use crate::session::{Course, Crew, Iteration, call_request, hold_request};
 
 /// How long a lane may take to come to its end when its iteration is over.
 const GATHER: Duration = Duration::from_secs(15);
 
-/// How long the leader waits for one lane before it looks whether another is suspended.
+/// How long the leader waits at least for one lane before it looks whether another is suspended.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// A time-out that is over only when nothing else can happen, in a machine that is scheduled: longer than
+/// all that the program has.
+fn longer(program: &ProgramBuf, than: Duration) -> Duration {
+    than + longest_time_out(program)
+}
 
 /// The threads of user mode of a machine, for one program in one session.
 pub(crate) struct Threads<'h> {
@@ -209,13 +216,15 @@ fn lead(
     leader.set(&board.go)?;
     let mut helped = !leader.wait(&ended, run.patience)?;
     board.over.store(true, Ordering::SeqCst);
-    let late = !wait(leader, &ended, &handles, run.within, &mut helped)?;
+    let look = longer(&board.program, LOOK);
+    let late = !wait(leader, &ended, &handles, (look, run.within), &mut helped)?;
     if late {
         leader.cancel(&pending)?;
-        wait(leader, &ended, &handles, CANCEL_DEADLINE, &mut helped)?;
+        let longest = longer(&board.program, CANCEL_DEADLINE);
+        wait(leader, &ended, &handles, (look, longest), &mut helped)?;
     }
     leader.set(&board.end)?;
-    gather(leader, &handles)?;
+    gather(leader, &handles, look)?;
     let done = pending.done()?.filter(|_| !late);
     let Some((completion, bytes)) = done else {
         return Err(Trouble::Target(TargetError::NoAnswer {
@@ -275,7 +284,7 @@ fn wait(
     leader: &UserThread<'_>,
     ended: &UserEvent,
     handles: &[UserHandle],
-    limit: Duration,
+    (look, limit): (Duration, Duration),
     helped: &mut bool,
 ) -> Result<bool, Trouble> {
     let mut left = limit;
@@ -283,14 +292,14 @@ fn wait(
         for handle in handles {
             *helped |= resume(leader, handle)?;
         }
-        if leader.wait(ended, LOOK.min(left))? {
+        if leader.wait(ended, look)? {
             // Nobody who runs a step of a lane is left to suspend another.
             for handle in handles {
                 *helped |= resume(leader, handle)?;
             }
             return Ok(true);
         }
-        left = left.saturating_sub(LOOK);
+        left = left.saturating_sub(look);
         if left.is_zero() {
             return Ok(false);
         }
@@ -298,16 +307,15 @@ fn wait(
 }
 
 /// Waits until all lanes have ended, resuming whoever is suspended.
-fn gather(leader: &UserThread<'_>, handles: &[UserHandle]) -> Result<(), Trouble> {
-    let looks = GATHER.as_millis() / LOOK.as_millis();
+fn gather(leader: &UserThread<'_>, handles: &[UserHandle], look: Duration) -> Result<(), Trouble> {
     for handle in handles {
-        let mut left = looks;
-        while !leader.join(handle, LOOK)? {
+        let mut left = GATHER;
+        while !leader.join(handle, look)? {
             for other in handles {
                 resume(leader, other)?;
             }
-            left -= 1;
-            if left == 0 {
+            left = left.saturating_sub(look);
+            if left.is_zero() {
                 return Err(Trouble::Target(TargetError::NoAnswer {
                     within: GATHER,
                     what: "the thread of a caller lane did not come to its end".to_owned(),
@@ -325,7 +333,7 @@ fn live(
     lane: u8,
     steps: Vec<apclab_protocol::step::Step>,
 ) -> Result<(), Trouble> {
-    thread.wait(&board.go, GATHER)?;
+    thread.wait(&board.go, longer(&board.program, GATHER))?;
     let mut member = Member {
         thread,
         board,
@@ -338,7 +346,7 @@ fn live(
     let longest = Duration::from_millis(limits::RUN_DEADLINE_MS.into()) * 2;
     board.note(thread.wait(&board.end, longest).map_err(Trouble::from));
     for (event, _) in &member.holds {
-        thread.wait(event, CANCEL_DEADLINE)?;
+        thread.wait(event, longer(&board.program, CANCEL_DEADLINE))?;
     }
     executed
 }

@@ -1,17 +1,23 @@
 //! How the tests of a command are run.
 
 use apclab_client::RunOptions;
+use apclab_client::callers::has_callers;
 use apclab_client::exploration::Baseline;
 use apclab_client::schedules::Schedules;
-use apclab_litmus::Test;
+use apclab_litmus::{ESTIMATE, Expectation, MEASURE, Test};
 
 use crate::args::{On, RunArgs, RunFormat, Schedule};
 use crate::failure::Failure;
 use crate::input::Input;
+use crate::verdict::Unjudged;
 
 /// How many schedules a test that may deadlock has at the most when none are asked for: each takes
 /// some milliseconds.
 pub(super) const BY_DEFAULT: u32 = 200;
+
+/// How many iterations a test with caller lanes has on the host at the most, when its lanes are free: each
+/// is a request with threads of its own, and takes some milliseconds too.
+pub(super) const CALLERS: u32 = 100;
 
 /// How the tests of a command are run.
 pub(in crate::run) struct Plan {
@@ -60,8 +66,25 @@ impl Plan {
     pub(super) fn schedules(&self, test: &Test) -> Option<Schedules> {
         let by_default = self.on == On::Host && !self.free && !self.options.polled;
         self.schedules.clone().or_else(|| {
-            (by_default && test.may_deadlock()).then_some(Schedules::Random(self.options.seed))
+            (by_default && (test.may_deadlock() || stalls(test)))
+                .then_some(Schedules::Random(self.options.seed))
         })
+    }
+
+    /// How a test is run whose lanes are free.
+    pub(super) fn free_options(&self, test: &Test) -> RunOptions {
+        let mut options = self.options;
+        if self.on == On::Host && !self.free && has_callers(&test.program) {
+            options.iterations = options.iterations.min(CALLERS);
+        }
+        options
+    }
+
+    /// Why it is only reported whether the condition of a test holds.
+    pub(super) fn unjudged(&self, test: &Test) -> Option<Unjudged> {
+        let tags = [(ESTIMATE, Unjudged::Estimate), (MEASURE, Unjudged::Measure)];
+        let found = tags.into_iter().find(|(tag, _)| test.has_tag(tag));
+        found.filter(|_| self.on == On::Device).map(|(_, why)| why)
     }
 
     /// How many iterations a test has with the schedules of [`Plan::schedules`].
@@ -82,6 +105,13 @@ impl Plan {
     }
 }
 
+/// Whether iterations of a test may come to no end because a thread stays suspended. Where time is real,
+/// each of them costs the wait deadline.
+fn stalls(test: &Test) -> bool {
+    has_callers(&test.program)
+        && matches!(&test.expectation, Expectation::Condition(condition) if condition.names_deadlock())
+}
+
 /// The options that make a machine what it is, each behind a blank.
 fn machine(args: &RunArgs) -> String {
     let mut options = " --on host".to_owned();
@@ -94,6 +124,9 @@ fn machine(args: &RunArgs) -> String {
     }
     if args.target.without_push_locks {
         options += " --without-push-locks";
+    }
+    if args.target.without_special_user_apcs {
+        options += " --without-special-user-apcs";
     }
     let Baseline { kernel, special } = args.target.baseline;
     if args.target.baseline != Baseline::default() {

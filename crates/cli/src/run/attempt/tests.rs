@@ -5,9 +5,9 @@ use apclab_protocol::program::Place;
 use apclab_protocol::verify::{Reason, Refusal};
 
 use super::evidence::SEARCHED;
-use super::plan::{BY_DEFAULT, quoted};
+use super::plan::{BY_DEFAULT, CALLERS, quoted};
 use super::*;
-use crate::verdict::{Obstacle, Problem};
+use crate::verdict::{Obstacle, Problem, Unjudged};
 
 /// A target whose free lanes give one outcome each time, and which another one needs a seed for.
 struct Lanes {
@@ -194,15 +194,44 @@ fn what_should_not_be_is_traced_and_had_again() {
 }
 
 #[test]
-fn estimates_of_a_device_are_reported_and_never_fail() {
-    let source = RACE.replacen("\n\n", "\ntags estimate\n\n", 1);
-    let input = input(&source, "forall (B:r0 = 0)");
-    let doubtful = record(&mut Lanes::new(1, 1, 0), &input, &plan(On::Device));
-    assert_eq!(doubtful.judgement.verdict, Verdict::NotObserved);
-    let note = Note::Estimate(vec![Problem::Violated]);
-    assert!(doubtful.judgement.notes.contains(&note));
-    let asserted = record(&mut Lanes::new(1, 1, 0), &input, &plan(On::Host));
-    assert_eq!(asserted.judgement.verdict, Verdict::Failed);
+fn estimates_and_open_questions_on_a_device_are_reported_and_never_fail() {
+    for (tag, why) in [
+        ("estimate", Unjudged::Estimate),
+        ("measure", Unjudged::Measure),
+    ] {
+        let source = RACE.replacen("\n\n", &format!("\ntags {tag}\n\n"), 1);
+        let input = input(&source, "forall (B:r0 = 0)");
+        let doubtful = record(&mut Lanes::new(1, 1, 0), &input, &plan(On::Device));
+        assert_eq!(doubtful.judgement.verdict, Verdict::NotObserved);
+        let note = Note::Unjudged(why, vec![Problem::Violated]);
+        assert!(doubtful.judgement.notes.contains(&note));
+        let asserted = record(&mut Lanes::new(1, 1, 0), &input, &plan(On::Host));
+        assert_eq!(asserted.judgement.verdict, Verdict::Failed);
+    }
+}
+
+#[test]
+fn iterations_with_caller_lanes_are_fewer_on_the_host() {
+    let source = "test calls\n\nlane A caller\n  sleep 0ms -> r0\n\n";
+    let plain = input(source, "forall (A:r0 = 0)");
+    let iterations = |on, free| {
+        let plan = Plan { free, ..plan(on) };
+        let record = record(&mut Lanes::new(0, 0, 0), &plain, &plan);
+        match record.outcome {
+            Some(RunOutcome::Ran(result)) => result.iterations,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(iterations(On::Host, false), CALLERS);
+    assert_eq!(iterations(On::Host, true), 1000);
+    assert_eq!(iterations(On::Device, false), 1000);
+    // Where a thread may stay suspended, time had better be virtual.
+    let stalls = input(source, "forall (A:r0 = 0 /\\ ~deadlock)");
+    let mut lanes = Lanes::new(0, 0, 0);
+    let record = record(&mut lanes, &stalls, &plan(On::Host));
+    assert_eq!(lanes.asked(), [Some("random:1")]);
+    let note = Note::ScheduledByDefault("random:1".to_owned());
+    assert!(record.judgement.notes.contains(&note));
 }
 
 #[test]
@@ -216,7 +245,7 @@ fn what_a_machine_cannot_end_or_lacks_is_not_run_there() {
         };
         let case = Case {
             expectation: &input.test.expectation,
-            estimate: false,
+            unjudged: None,
             polled,
         };
         let judgement = judge(case, &RunOutcome::Refused(refusal), Err("not asked"));
@@ -231,6 +260,13 @@ fn what_a_machine_cannot_end_or_lacks_is_not_run_there() {
         judged(Reason::NoPushLocks, false),
         obstacle(Obstacle::NoPushLocks)
     );
+    let case = Case {
+        expectation: &input.test.expectation,
+        unjudged: None,
+        polled: false,
+    };
+    let judgement = judge(case, &RunOutcome::NoSpecialUserApcs, Err("not asked"));
+    assert_eq!(judgement.notes, obstacle(Obstacle::NoSpecialUserApcs));
 }
 
 #[test]
