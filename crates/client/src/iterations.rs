@@ -28,13 +28,13 @@ pub(crate) fn add_up(
             sum.enough_deadlocks = true;
             break;
         }
-        let one = RunOptions {
+        let single = RunOptions {
             iterations: 1,
             trace_iteration: (options.trace_iteration == Some(iteration)).then_some(1),
             seed: options.seed.wrapping_add(u64::from(iteration)),
             ..*options
         };
-        match once(&one) {
+        match once(&single) {
             Ok(RunOutcome::Ran(result)) => {
                 for (outcome, count) in &result.histogram {
                     *histogram.entry(outcome.clone()).or_default() += count;

@@ -214,20 +214,23 @@ fn expect(pieces: &[Piece], registers: &mut Registers, user: &mut Paper) -> Resu
                 } => registers[usize::from(to)] = user.sleep(milliseconds, alertable)?,
                 Step::Queue { apc, to } => {
                     let queued = user.queue(apc)?;
-                    to.into_iter()
-                        .for_each(|to| registers[usize::from(to)] = queued.into());
+                    if let Some(to) = to {
+                        registers[usize::from(to)] = queued.into();
+                    }
                 }
                 Step::Ran { apc, to } => registers[usize::from(to)] = user.ran(apc)?,
                 Step::Start { apc } => user.start(apc)?,
                 Step::Suspend { lane, to } => {
                     let before = user.suspend(lane)?;
-                    to.into_iter()
-                        .for_each(|to| registers[usize::from(to)] = before.into());
+                    if let Some(to) = to {
+                        registers[usize::from(to)] = before.into();
+                    }
                 }
                 Step::Resume { lane, to } => {
                     let before = user.resume(lane)?;
-                    to.into_iter()
-                        .for_each(|to| registers[usize::from(to)] = before.into());
+                    if let Some(to) = to {
+                        registers[usize::from(to)] = before.into();
+                    }
                 }
                 other => panic!("{other:?} is not made here"),
             },

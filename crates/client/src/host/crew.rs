@@ -136,7 +136,7 @@ impl Crew for Threads<'_> {
                     patience,
                     within,
                 };
-                let led = lead(leader, run, file, program, session);
+                let led = lead(leader, &run, file, program, session);
                 *said.lock().unwrap_or_else(PoisonError::into_inner) = Some(led);
             }
         };
@@ -176,7 +176,7 @@ struct Run {
 /// Leads one iteration.
 fn lead(
     leader: &UserThread<'_>,
-    run: Run,
+    run: &Run,
     file: Arc<File>,
     program: Arc<ProgramBuf>,
     session: u32,

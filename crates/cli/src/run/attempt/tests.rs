@@ -213,10 +213,10 @@ fn estimates_and_open_questions_on_a_device_are_reported_and_never_fail() {
 #[test]
 fn iterations_with_caller_lanes_are_fewer_on_the_host() {
     let source = "test calls\n\nlane A caller\n  sleep 0ms -> r0\n\n";
-    let plain = input(source, "forall (A:r0 = 0)");
+    let ends = input(source, "forall (A:r0 = 0)");
     let iterations = |on, free| {
         let plan = Plan { free, ..plan(on) };
-        let record = record(&mut Lanes::new(0, 0, 0), &plain, &plan);
+        let record = record(&mut Lanes::new(0, 0, 0), &ends, &plan);
         match record.outcome {
             Some(RunOutcome::Ran(result)) => result.iterations,
             other => panic!("{other:?}"),

@@ -98,9 +98,10 @@ impl Crew for Threads<'_> {
             baseline: [Context::default(); limits::LANES],
             missed_overlaps: 0,
         };
-        let information = match status::is_error(told.status) {
-            true => 0,
-            false => reply.encode(output).expect("there is room"),
+        let information = if status::is_error(told.status) {
+            0
+        } else {
+            reply.encode(output).expect("there is room")
         };
         Ok(Course {
             completion: Completion {

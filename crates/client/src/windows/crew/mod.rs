@@ -43,7 +43,7 @@ pub(crate) struct Threads<D: Driver> {
     board: Arc<Board<D>>,
     /// Signalled when the user wants to stop.
     stop: &'static OwnedHandle,
-    threads: Vec<JoinHandle<()>>,
+    members: Vec<JoinHandle<()>>,
 }
 
 impl<D: Driver> Threads<D> {
@@ -60,7 +60,7 @@ impl<D: Driver> Threads<D> {
         let mut crew = Self {
             board: Arc::new(Board::new(program.clone(), session, driver)?),
             stop,
-            threads: Vec::new(),
+            members: Vec::new(),
         };
         let mut handles = Vec::new();
         for (lane, desk) in crew.board.desks.iter().enumerate() {
@@ -73,7 +73,7 @@ impl<D: Driver> Threads<D> {
                 .spawn(move || member.live())
                 .map_err(|error| no_thread(Win32Error::of(&error)))?;
             let handle = thread.as_handle().try_clone_to_owned();
-            crew.threads.push(thread);
+            crew.members.push(thread);
             handles.push(Some(
                 handle.map_err(|error| no_thread(Win32Error::of(&error)))?,
             ));
@@ -227,7 +227,7 @@ impl<D: Driver> Drop for Threads<D> {
         self.board.end();
         self.board.set(Work::Quit);
         let mut all = true;
-        for thread in self.threads.drain(..) {
+        for thread in self.members.drain(..) {
             // A thread that is still in a step would never look.
             if event::wait(&thread, Some(QUIT)) {
                 // A panic in a lane was told by the lane that did not come back.

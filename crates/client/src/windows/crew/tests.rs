@@ -440,9 +440,9 @@ fn a_lane_that_stays_suspended_is_a_run_that_does_not_end() {
     assert_eq!((result.iterations, result.timed_out), (3, 3));
     assert_eq!(result.histogram, []);
     // A lane that is at its end is suspended all the same.
-    let mut late = call(&[WAIT]);
-    late.extend([sleep(50, false, 0), Step::Suspend { lane: 0, to: None }]);
-    let lanes = vec![call(&[SET]), late];
+    let mut behind = call(&[WAIT]);
+    behind.extend([sleep(50, false, 0), Step::Suspend { lane: 0, to: None }]);
+    let lanes = vec![call(&[SET]), behind];
     let result = ran(&self::program(lanes, 1), 2);
     assert_eq!((result.iterations, result.timed_out), (2, 2));
 }
