@@ -150,21 +150,22 @@ fn an_event_ends_each_wait_of_a_call() {
 #[test]
 fn what_is_open_in_a_call_nests_to_its_limit_within_the_stack() {
     let host = machine();
-    let lock = 0;
-    let scopes = limits::SCOPES - 1;
-    let acquire = Step::Acquire {
+    // The call is one of the lane's scopes itself.
+    let locks = limits::SCOPES - 1;
+    let open = (0_u8..).take(locks).map(|lock| Step::Acquire {
         lock,
         mode: Mode::Exclusive,
-    };
+    });
+    let close = (0_u8..).take(locks).map(|lock| Step::Release { lock });
     let steps = [
         vec![Step::EnterCritical; limits::NESTING],
-        vec![acquire; scopes],
-        vec![Step::ApcsDisabled { to: 0 }],
-        vec![Step::Release { lock }; scopes],
+        open.collect(),
+        vec![Step::AllApcsDisabled { to: 0 }],
+        close.collect::<Vec<_>>().into_iter().rev().collect(),
         vec![Step::LeaveCritical; limits::NESTING],
     ];
     let program = ProgramBuf {
-        locks: vec![LockKind::Mutex],
+        locks: vec![LockKind::FastMutex; locks],
         ..callers(vec![call(&steps.concat())], 0)
     };
     let (handle, session) = loaded(&host, &program);
@@ -174,5 +175,11 @@ fn what_is_open_in_a_call_nests_to_its_limit_within_the_stack() {
     calls(&handle, session, 0, None).unwrap();
     ended(&run).unwrap();
     drop(handle);
-    stop(host);
+    let report = host.stop().unwrap();
+    // A kernel stack has 24 KB for everybody; half of it is the driver's budget.
+    assert!(
+        report.deepest_stack < 12 * 1024,
+        "{} bytes of stack",
+        report.deepest_stack
+    );
 }
