@@ -160,8 +160,8 @@ pub(crate) fn note(test: &Test, note: &Note) -> String {
              with --schedule {first}"
         ),
         Note::ScheduledByDefault(first) => format!(
-            "the lanes of a test that may deadlock take turns: --schedule {first}; with --schedule \
-             free they run at the same time"
+            "the lanes of a test that may deadlock or take long take turns: --schedule {first}; with \
+             --schedule free they run at the same time"
         ),
         Note::NoTrace(Some(tried)) => {
             format!("no trace of it: {tried} schedules did not lead there")

@@ -281,6 +281,58 @@ mod tests {
     }
 
     #[test]
+    fn paths_show_user_apcs_and_suspended_lanes() {
+        let program = ProgramBuf {
+            apcs: vec![Apc {
+                kind: ApcKind::User,
+                lane: 0,
+            }],
+            lanes: vec![
+                vec![
+                    Step::Queue { apc: 0, to: None },
+                    Step::Sleep {
+                        milliseconds: 0,
+                        alertable: true,
+                        to: 0,
+                    },
+                    Step::Suspend { lane: 0, to: None },
+                ],
+                vec![Step::Resume { lane: 0, to: None }],
+            ],
+            callers: vec![true, true],
+            ..ProgramBuf::default()
+        };
+        let found = found(&program);
+        let (_, witness) = found.outcomes.first().expect("it is resumed");
+        let of_first = |(lane, kind, apc, value): &(u8, Kind, Option<u8>, i64)| {
+            (*lane == 0).then_some((*kind, *apc, *value))
+        };
+        let first: Vec<_> = short(witness).iter().filter_map(of_first).collect();
+        assert_eq!(
+            first,
+            [
+                (Kind::Begin, None, 0),
+                (Kind::Step, None, 0),
+                (Kind::Inserted, Some(0), 1),
+                (Kind::Done, None, 0),
+                (Kind::Step, None, 0),
+                (Kind::Done, None, 2),
+                (Kind::NormalRoutine, Some(0), 0),
+                (Kind::Step, None, 0),
+                (Kind::Done, None, 0),
+                (Kind::End, None, 0),
+            ]
+        );
+        // Resumed too early, it stays suspended.
+        let stays = found.deadlock.expect("nobody else resumes it");
+        let ends = stays
+            .records
+            .iter()
+            .filter(|record| record.kind == Kind::End);
+        assert_eq!(ends.count(), 1);
+    }
+
+    #[test]
     fn a_lane_that_waits_for_ever_has_no_end() {
         let acquire = |lock| Step::Acquire {
             lock,

@@ -276,7 +276,7 @@ impl<'a> Sum<'a> {
 }
 
 /// The longest time-out that is a result of the program; zero when there is none.
-pub(crate) fn longest_time_out(program: &ProgramBuf) -> Duration {
+pub fn longest_time_out(program: &ProgramBuf) -> Duration {
     let steps = program.lanes.iter().flatten();
     let times = steps.filter_map(|step| match step {
         Step::WaitFor { milliseconds, .. }

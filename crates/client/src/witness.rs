@@ -29,7 +29,9 @@ pub(crate) fn records(initial: State, program: &Program<'_>, path: &[Event]) -> 
     let running = enabled(&state, program);
     for lane in 0..state.lanes().len() {
         let (place, next) = state.position(lane);
-        if running.is_empty() && place == of_lane(lane) && next == program.len(place) {
+        let ended = place == of_lane(lane) && next == program.len(place);
+        // A thread that is suspended does not end, wherever it is.
+        if running.is_empty() && ended && state.kernel().suspend_count(thread(lane)) == 0 {
             writer.write(&state, lane, What::of(Kind::End));
         }
     }
@@ -138,11 +140,16 @@ impl Writer {
                     self.write(state, lane, What::routine(Kind::NormalRoutine, apc));
                 }
             }
+            // The driver knows nothing of these: their routines run in user mode.
+            Event::UserApc { lane } => {
+                if let Some(apc) = state.kernel().user_deliverable(thread(lane)) {
+                    self.write(state, lane, What::routine(Kind::NormalRoutine, apc));
+                }
+            }
             Event::Return { .. }
             | Event::Grant { .. }
             | Event::Expire { .. }
-            | Event::Alert { .. }
-            | Event::UserApc { .. } => {}
+            | Event::Alert { .. } => {}
         }
     }
 
@@ -169,7 +176,8 @@ impl Writer {
                 let apc = before.kernel().deliverable(thread(lane));
                 let begun = apc.filter(|apc| {
                     let index = apc.0 as usize;
-                    after.ran(index) > before.ran(index) && is_normal(program, *apc)
+                    // The APC that suspends a lane is none of the program's.
+                    is_normal(program, *apc) && after.ran(index) > before.ran(index)
                 });
                 if let Some(apc) = begun {
                     self.write(after, lane, What::routine(Kind::NormalRoutine, apc));

@@ -17,11 +17,13 @@ pub(super) fn step(texts: &StepTexts, step: &Executed) -> String {
 
 /// A routine of an APC.
 pub(super) fn routine(test: &Test, routine: &Routine) -> String {
+    let apc = test.program.apcs.get(usize::from(routine.apc));
     let which = match routine.kind {
-        RoutineKind::Kernel => "kernel",
-        RoutineKind::Normal => "normal",
+        _ if apc.is_some_and(|apc| apc.kind.user()) => "user APC",
+        RoutineKind::Kernel => "kernel routine",
+        RoutineKind::Normal => "normal routine",
     };
-    format!("{}: {which} routine", apc_name(test, routine.apc))
+    format!("{}: {which}", apc_name(test, routine.apc))
 }
 
 /// The name of a lane.

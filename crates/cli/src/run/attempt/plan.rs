@@ -1,9 +1,11 @@
 //! How the tests of a command are run.
 
+use std::time::Duration;
+
 use apclab_client::RunOptions;
 use apclab_client::callers::has_callers;
 use apclab_client::exploration::Baseline;
-use apclab_client::schedules::Schedules;
+use apclab_client::schedules::{Schedules, longest_time_out};
 use apclab_litmus::{ESTIMATE, Expectation, MEASURE, Test};
 
 use crate::args::{On, RunArgs, RunFormat, Schedule};
@@ -17,7 +19,7 @@ pub(super) const BY_DEFAULT: u32 = 200;
 
 /// How many iterations a test with caller lanes has on the host at the most, when its lanes are free: each
 /// is a request with threads of its own, and takes some milliseconds too.
-pub(super) const CALLERS: u32 = 100;
+pub(super) const CALLERS: u32 = 50;
 
 /// How the tests of a command are run.
 pub(in crate::run) struct Plan {
@@ -66,7 +68,7 @@ impl Plan {
     pub(super) fn schedules(&self, test: &Test) -> Option<Schedules> {
         let by_default = self.on == On::Host && !self.free && !self.options.polled;
         self.schedules.clone().or_else(|| {
-            (by_default && (test.may_deadlock() || stalls(test)))
+            (by_default && (test.may_deadlock() || takes_long(test)))
                 .then_some(Schedules::Random(self.options.seed))
         })
     }
@@ -105,11 +107,12 @@ impl Plan {
     }
 }
 
-/// Whether iterations of a test may come to no end because a thread stays suspended. Where time is real,
-/// each of them costs the wait deadline.
-fn stalls(test: &Test) -> bool {
-    has_callers(&test.program)
-        && matches!(&test.expectation, Expectation::Condition(condition) if condition.names_deadlock())
+/// Whether iterations of a test with caller lanes may take long where time is real: because a thread stays
+/// suspended, which costs the wait deadline each time, or for a time-out of the test's own.
+fn takes_long(test: &Test) -> bool {
+    const LONG: Duration = Duration::from_millis(100);
+    let stalls = matches!(&test.expectation, Expectation::Condition(condition) if condition.names_deadlock());
+    has_callers(&test.program) && (stalls || longest_time_out(&test.program) >= LONG)
 }
 
 /// The options that make a machine what it is, each behind a blank.
