@@ -5,13 +5,16 @@ use core::ptr::{NonNull, null_mut, with_exposed_provenance_mut};
 
 use apclab_guards::Passive;
 use apclab_protocol::status::{INVALID_PARAMETER, NtStatus};
-use wdk_sys::{_MODE::UserMode, EVENT_QUERY_STATE, POBJECT_TYPE, ntddk};
+use wdk_sys::{_MODE::UserMode, ACCESS_MASK, POBJECT_TYPE, ntddk};
 
 #[link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")]
 unsafe extern "C" {
     /// The type of event objects: a variable, as `PsThreadType` is one.
     static ExEventObjectType: POBJECT_TYPE;
 }
+
+/// The right to ask for an event's state: the lowest of the rights that are particular to events.
+const EVENT_QUERY_STATE: ACCESS_MASK = 1;
 
 /// An event that user mode has made and the driver refers to. Dropping it gives the reference back.
 pub(crate) struct UserEvent {
