@@ -31,7 +31,8 @@ pub(crate) fn records(initial: State, program: &Program<'_>, path: &[Event]) -> 
         let (place, next) = state.position(lane);
         let ended = place == of_lane(lane) && next == program.len(place);
         // A thread that is suspended does not end, wherever it is.
-        if running.is_empty() && ended && state.kernel().suspend_count(thread(lane)) == 0 {
+        let suspended = program.caller(lane) && state.kernel().suspend_count(thread(lane)) > 0;
+        if running.is_empty() && ended && !suspended {
             writer.write(&state, lane, What::of(Kind::End));
         }
     }
