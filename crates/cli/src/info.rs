@@ -3,7 +3,7 @@
 mod surroundings;
 
 use apclab_client::model::Mode;
-use apclab_client::{Info, RunOptions, RunOutcome, Target, TargetError};
+use apclab_client::{CallContext, Info, RunOptions, RunOutcome, Target, TargetError};
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::message::{Context, routines};
 use apclab_protocol::step::Step;
@@ -20,6 +20,16 @@ use crate::target;
 struct InfoBody {
     /// The context in which a thread that the target made begins.
     baseline: Option<ContextReport>,
+    /// The contexts in which the driver is called in threads of user mode.
+    calls: Vec<CallReport>,
+}
+
+/// One of these contexts.
+#[derive(Serialize)]
+struct CallReport {
+    /// The kind of handle, where there are several.
+    handle: Option<&'static str>,
+    context: ContextReport,
 }
 
 /// Runs the command; gives the exit code.
@@ -30,15 +40,30 @@ pub(crate) fn run(args: &InfoArgs, out: &mut Out) -> Result<u8, Failure> {
     let mut target = target::open(&args.target, Mode::Exhaustive)?;
     let info = target.info()?;
     let measured = measure_baseline(target.as_mut());
+    let called = match &measured {
+        Ok(_) => target.call_contexts(),
+        Err(_) => Ok(Vec::new()),
+    };
     let ended = target.finish();
     let baseline = measured.as_ref().ok().copied().flatten();
-    let ended = measured.and(ended);
+    let calls = called.as_ref().map_or(&[][..], Vec::as_slice);
+    let ended = measured
+        .map(drop)
+        .and(called.as_ref().map(drop).map_err(Clone::clone))
+        .and(ended);
     match args.format {
-        Format::Text => text(target.name(), &info, baseline, out),
+        Format::Text => text(target.name(), &info, baseline, calls, out),
         Format::Json => {
             let report = TargetReport::of(target.name(), &info);
             let baseline = baseline.map(ContextReport::of);
-            let body = InfoBody { baseline };
+            let call = |call: &CallContext| CallReport {
+                handle: call.handle,
+                context: ContextReport::of(call.context),
+            };
+            let body = InfoBody {
+                baseline,
+                calls: calls.iter().map(call).collect(),
+            };
             let error = ended.as_ref().err().map(ToString::to_string);
             let code = if ended.is_ok() {
                 failure::OK
@@ -69,7 +94,7 @@ pub(crate) fn measure_baseline(target: &mut dyn Target) -> Result<Option<Context
     })
 }
 
-fn text(name: &str, info: &Info, baseline: Option<Context>, out: &mut Out) {
+fn text(name: &str, info: &Info, baseline: Option<Context>, calls: &[CallContext], out: &mut Out) {
     let mut line = |key: &str, value: &str| out.line(&format!("{key:<22}{value}"));
     line("target", &format!("{name}: {}", info.description));
     if let Some(driver) = &info.driver {
@@ -99,6 +124,13 @@ fn text(name: &str, info: &Info, baseline: Option<Context>, out: &mut Out) {
         "threads begin with",
         &baseline.map_or_else(unknown, context),
     );
+    for call in calls {
+        let through = call
+            .handle
+            .map_or_else(String::new, |handle| format!(", through {handle}"));
+        let said = format!("{}{through}", context(call.context));
+        line("calls begin with", &said);
+    }
     for (key, value) in info.surroundings.iter().flat_map(surroundings::lines) {
         line(key, &value);
     }

@@ -45,4 +45,4 @@ pub use host::HostTarget;
 pub use model::ModelTarget;
 pub use prediction::Prediction;
 pub use surroundings::Surroundings;
-pub use target::{Info, RunOptions, RunOutcome, RunResult, Target};
+pub use target::{CallContext, Info, RunOptions, RunOutcome, RunResult, Target};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::message::{Context, Limits};
 use apclab_protocol::program::{Malformed, flags};
+use apclab_protocol::step::Step;
 use apclab_protocol::trace::Record;
 use apclab_protocol::verify::Refusal;
 
@@ -35,6 +36,16 @@ pub trait Target {
         options: &RunOptions,
     ) -> Result<RunOutcome, TargetError>;
 
+    /// In which contexts the driver is called in a thread of user mode, each with the kind of handle, where
+    /// there are several. A tiny program with a caller lane finds out.
+    ///
+    /// # Errors
+    /// [`TargetError`]: the target gave no answer.
+    fn call_contexts(&mut self) -> Result<Vec<CallContext>, TargetError> {
+        let outcome = self.run(&one_call(), &once())?;
+        Ok(CallContext::of(None, &outcome).into_iter().collect())
+    }
+
     /// Ends the use of the target and says whether it left something behind.
     ///
     /// # Errors
@@ -57,6 +68,44 @@ pub trait Target {
             "the lanes of the target {} cannot be scheduled",
             self.name()
         )))
+    }
+}
+
+/// A context in which the driver is called in a thread of user mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallContext {
+    /// The kind of handle that the call was made through, where there are several.
+    pub handle: Option<&'static str>,
+    /// What the call found.
+    pub context: Context,
+}
+
+impl CallContext {
+    /// What a run of [`one_call`] found.
+    pub(crate) fn of(handle: Option<&'static str>, outcome: &RunOutcome) -> Option<Self> {
+        let RunOutcome::Ran(result) = outcome else {
+            return None;
+        };
+        let context = *result.baseline.first()?;
+        Some(Self { handle, context })
+    }
+}
+
+/// A caller lane with one call.
+pub(crate) fn one_call() -> ProgramBuf {
+    let call = Step::Call { length: 1 };
+    ProgramBuf {
+        lanes: vec![vec![call, Step::Irql { to: 0 }, Step::End]],
+        callers: vec![true],
+        ..ProgramBuf::default()
+    }
+}
+
+/// Options of a single iteration.
+pub(crate) fn once() -> RunOptions {
+    RunOptions {
+        iterations: 1,
+        ..RunOptions::default()
     }
 }
 

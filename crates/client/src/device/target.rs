@@ -1,15 +1,20 @@
 //! The target.
 
+use std::os::windows::io::OwnedHandle;
+
 use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::ioctl::{INTERFACE_GUID, WIN32_PATH};
+use apclab_protocol::ioctl::{self, INTERFACE_GUID, WIN32_PATH};
 use windows_sys::core::GUID;
 
 use super::problem;
 use crate::session::Session;
-use crate::target::{DriverInfo, Info, RunOptions, RunOutcome, Target};
-use crate::windows::crew::Threads;
+use crate::target::{
+    CallContext, DriverInfo, Info, RunOptions, RunOutcome, Target, once, one_call,
+};
 use crate::windows::crew::threads::SpecialUserApcs;
+use crate::windows::crew::{Driver, Threads};
 use crate::windows::handle::Handle;
+use crate::windows::transfer::{Begun, Transfer};
 use crate::windows::{Win32Error, device_sets, facts};
 use crate::{TargetError, callers};
 
@@ -76,16 +81,36 @@ fn connect(path: &str) -> Result<Session<Handle>, TargetError> {
 /// Runs a program with caller lanes, with a thread of this process for each.
 fn run_callers(
     session: &mut Session<Handle>,
+    driver: impl Driver,
     program: &ProgramBuf,
     options: &RunOptions,
 ) -> Result<RunOutcome, TargetError> {
     if let Some(refused) = session.load(program)? {
         return Ok(refused);
     }
-    let device = session.device();
-    let (file, stop) = (device.duplicate()?, device.stop());
-    let mut threads = Threads::new(program, session.id(), file, stop)?;
+    let stop = session.device().stop();
+    let mut threads = Threads::new(program, session.id(), driver, stop)?;
     session.run_callers(program, options, &mut threads)
+}
+
+/// Sends the calls of lanes through another handle than everything else.
+struct ByTheOther {
+    file: OwnedHandle,
+    other: OwnedHandle,
+}
+
+impl Driver for ByTheOther {
+    fn begin(&self, transfer: &mut Transfer, code: u32) -> Begun {
+        match code {
+            ioctl::CALL => self.other.begin(transfer, code),
+            _ => self.file.begin(transfer, code),
+        }
+    }
+
+    fn cancel(&self) {
+        self.file.cancel();
+        self.other.cancel();
+    }
 }
 
 fn no_device(error: Win32Error) -> TargetError {
@@ -118,6 +143,26 @@ impl Target for DeviceTarget {
         })
     }
 
+    fn call_contexts(&mut self) -> Result<Vec<CallContext>, TargetError> {
+        let (program, options) = (one_call(), once());
+        let overlapped = self.run(&program, &options)?;
+        let path = self.path.clone();
+        let answer = self.session().and_then(|session| {
+            let other = Handle::open_synchronous(&path).map_err(no_device)?;
+            let calls = ByTheOther {
+                file: session.device().duplicate()?,
+                other,
+            };
+            run_callers(session, calls, &program, &options)
+        });
+        let synchronous = self.settle(answer)?;
+        let found = [
+            CallContext::of(Some("an overlapped handle"), &overlapped),
+            CallContext::of(Some("a synchronous handle"), &synchronous),
+        ];
+        Ok(found.into_iter().flatten().collect())
+    }
+
     fn run(
         &mut self,
         program: &ProgramBuf,
@@ -129,7 +174,8 @@ impl Target for DeviceTarget {
         }
         let answer = self.session().and_then(|session| {
             if callers::has_callers(program) {
-                run_callers(session, program, options)
+                let file = session.device().duplicate()?;
+                run_callers(session, file, program, options)
             } else {
                 session.run(program, options)
             }

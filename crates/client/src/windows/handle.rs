@@ -49,6 +49,20 @@ impl Handle {
         Ok(Self::of(file.into(), interrupt::on_ctrl_c()?))
     }
 
+    /// Opens a device for requests that the system waits for itself.
+    ///
+    /// # Errors
+    /// [`Win32Error`]: it cannot be opened.
+    pub(crate) fn open_synchronous(path: &str) -> Result<OwnedHandle, Win32Error> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE)
+            .open(path);
+        file.map(OwnedHandle::from)
+            .map_err(|error| Win32Error::of(&error))
+    }
+
     /// An overlapped handle that is open already, and the event that gives its requests up.
     pub(crate) const fn of(file: OwnedHandle, stop: &'static OwnedHandle) -> Self {
         Self {

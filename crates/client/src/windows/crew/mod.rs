@@ -20,7 +20,8 @@ use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::ioctl;
 use apclab_protocol::limits;
 
-use self::board::{Board, Driver, Trouble, Work};
+pub(crate) use self::board::Driver;
+use self::board::{Board, Trouble, Work};
 use self::member::Member;
 use super::handle::{CANCEL_DEADLINE, never_completed, no_request};
 use super::transfer::{Begun, Transfer, Waited};
