@@ -145,8 +145,8 @@ pub(super) const ROWS: [Row; 19] = [
 
 /// When a lane that waits for one that is suspended gives up. Long for a thread that is not.
 const STUCK_AFTER: Duration = Duration::from_millis(100);
-/// How many iterations are tried that may take so long.
-const STUCK_ITERATIONS: u32 = 20;
+/// After how many such iterations the answer is clear.
+const STUCK_ITERATIONS: u32 = 3;
 
 /// What the outcome of one iteration says, in the words of the table.
 type Word = &'static str;
@@ -254,7 +254,7 @@ fn words(
     let mut options = options.clone();
     if shape.stuck.is_some() {
         options.wait_deadline = options.wait_deadline.min(STUCK_AFTER);
-        options.iterations = options.iterations.min(STUCK_ITERATIONS);
+        options.deadlocks = STUCK_ITERATIONS;
     }
     let result = run(target, &shape.program, &options)?;
     let mut words = Vec::new();

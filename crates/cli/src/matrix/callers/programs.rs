@@ -8,8 +8,6 @@ use super::{DEFERRED, LOST, NOW, Region, Row, Word, user_word};
 
 /// The lane whose thread the APC is for.
 const TARGET: u8 = 0;
-/// The lane that queues, completes or suspends.
-const OTHER: u8 = 1;
 
 /// Set when the target is about to wait.
 const READY: u8 = 0;
@@ -23,7 +21,7 @@ const FAST: u8 = 1;
 const RESOURCE: u8 = 2;
 
 /// The time-out of a wait that is expected to end otherwise, in milliseconds.
-const LONG: u32 = 1000;
+const LONG: u32 = 200;
 /// How long an alertable wait is left alone for an APC that may end it, in milliseconds.
 const SHORT: u32 = 5;
 
