@@ -9,9 +9,9 @@ use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::limits;
 use apclab_protocol::step::Step;
 
-use crate::TargetError;
 use crate::host::{HostTarget, host_error};
 use crate::target::{RunOptions, RunOutcome, RunResult, Scheduled};
+use crate::{TargetError, callers};
 
 /// How the threads of the host take turns, when they do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -275,8 +275,14 @@ impl<'a> Sum<'a> {
     }
 }
 
-/// The longest time-out that is a result of the program; zero when there is none.
+/// The longest time-out that is a result of the program; zero when there is none. With caller lanes, one
+/// that is no shorter than the longest wait deadline only keeps the program from hanging.
 pub fn longest_time_out(program: &ProgramBuf) -> Duration {
+    let least = if callers::has_callers(program) {
+        limits::CALLER_WAIT_DEADLINE_MS
+    } else {
+        u32::MAX
+    };
     let steps = program.lanes.iter().flatten();
     let times = steps.filter_map(|step| match step {
         Step::WaitFor { milliseconds, .. }
@@ -285,12 +291,31 @@ pub fn longest_time_out(program: &ProgramBuf) -> Duration {
         | Step::Try { milliseconds, .. } => Some(*milliseconds),
         _ => None,
     });
+    let times = times.filter(|milliseconds| *milliseconds < least);
     Duration::from_millis(times.max().unwrap_or(0).into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_outs_are_results_unless_they_keep_a_program_from_hanging() {
+        let wait = |milliseconds| Step::WaitFor {
+            event: 0,
+            to: 0,
+            milliseconds,
+        };
+        let mut program = ProgramBuf {
+            lanes: vec![vec![wait(3), wait(2000)], vec![wait(1999)]],
+            ..ProgramBuf::default()
+        };
+        let longest = |program: &ProgramBuf| longest_time_out(program).as_millis();
+        assert_eq!(longest(&program), 2000);
+        program.callers = vec![true];
+        assert_eq!(longest(&program), 1999);
+        assert_eq!(longest(&ProgramBuf::default()), 0);
+    }
 
     #[test]
     fn one_schedule_is_what_gives_an_iteration_again() {

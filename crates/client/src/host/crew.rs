@@ -367,6 +367,14 @@ impl Member<'_> {
         found.ok_or_else(|| missing("such thread"))
     }
 
+    /// A suspend count. When the iteration is over while it is asked for, the thread may have ended.
+    fn unless_over(&self, before: Result<u32, HostError>) -> Result<u32, Trouble> {
+        match before {
+            Err(HostError::ThreadEnded) if self.over() => Ok(0),
+            before => Ok(before?),
+        }
+    }
+
     fn section(&self, section: u8) -> Result<&CriticalSection, Trouble> {
         let found = self.board.sections.get(usize::from(section));
         found
@@ -471,11 +479,13 @@ impl User for Member<'_> {
     }
 
     fn suspend(&mut self, lane: u8) -> Result<u32, Trouble> {
-        Ok(self.thread.suspend(self.lane(lane)?)?)
+        let before = self.thread.suspend(self.lane(lane)?);
+        self.unless_over(before)
     }
 
     fn resume(&mut self, lane: u8) -> Result<u32, Trouble> {
-        Ok(self.thread.resume(self.lane(lane)?)?)
+        let before = self.thread.resume(self.lane(lane)?);
+        self.unless_over(before)
     }
 
     fn enter(&mut self, section: u8) -> Result<(), Trouble> {
