@@ -29,6 +29,9 @@ const THREAD: &str = "a driver's thread begins";
 /// Where the framework calls the driver with a request, which is not published.
 const DISPATCH: &str = "the framework dispatches a request";
 
+/// How often a thread of user mode is measured in each context, if nobody says how often.
+const CALLER_ITERATIONS: u32 = 20;
+
 /// Runs the command; gives the exit code.
 ///
 /// # Errors
@@ -49,10 +52,15 @@ pub(crate) fn run(args: &MatrixArgs, out: &mut Out) -> Result<u8, Failure> {
         matrix.push(measure(target.as_mut(), row, &options));
         log.end(&id, Some("measured"))?;
     }
+    // Each iteration of these is a conversation of several threads with the driver.
+    let of_callers = RunOptions {
+        iterations: args.limits.iterations.unwrap_or(CALLER_ITERATIONS),
+        ..options.clone()
+    };
     for row in &callers::ROWS {
         let id = row_id(row.context);
-        log.begin(&id, &options)?;
-        matrix.push(callers::measure(target.as_mut(), row, &options));
+        log.begin(&id, &of_callers)?;
+        matrix.push(callers::measure(target.as_mut(), row, &of_callers));
         log.end(&id, Some("measured"))?;
     }
     if let Some(driver) = &info.driver {
