@@ -24,7 +24,7 @@ extern "C" {
 
 /* Version of everything in this crate that crosses the IOCTL border. A driver refuses requests of any
    other version with APCLAB_STATUS_REVISION_MISMATCH. */
-#define APCLAB_VERSION 2u
+#define APCLAB_VERSION 3u
 /* Size of the header in bytes. */
 #define APCLAB_HEADER_SIZE 16u
 /* "No lane", "no step", "no offset" in a apclab_load_reply. */
@@ -40,7 +40,7 @@ extern "C" {
 /* APCP at the front of every program. */
 #define APCLAB_PROGRAM_MAGIC 1346588737u
 /* Version of the program format. */
-#define APCLAB_PROGRAM_FORMAT 2u
+#define APCLAB_PROGRAM_FORMAT 3u
 /* Size of the fixed head in bytes. */
 #define APCLAB_PROGRAM_HEAD_SIZE 48u
 /* Size of one entry of each table in bytes. */
@@ -62,6 +62,12 @@ extern "C" {
 #define APCLAB_IOCTL_TRACE 0x0022E010u
 /* Cancels the session's run. The run's request completes with APCLAB_STATUS_CANCELLED. */
 #define APCLAB_IOCTL_CANCEL 0x0022E014u
+/* Executes one call of a caller lane in the thread that asks, or says that the lane is done:
+   apclab_call_request, apclab_call_reply. */
+#define APCLAB_IOCTL_CALL 0x0022E018u
+/* The overlapped request of a completion: stays pending until the program or the end of the iteration
+   completes it. apclab_hold_request; no reply. */
+#define APCLAB_IOCTL_HOLD 0x0022E01Cu
 
 /* Limits. */
 
@@ -75,7 +81,7 @@ extern "C" {
 #define APCLAB_MAX_EVENTS 16u
 /* APC objects. */
 #define APCLAB_MAX_APCS 16u
-/* Locks: fast mutexes, guarded mutexes, mutexes, resources and push locks. */
+/* Locks: fast mutexes, guarded mutexes, mutexes, resources, push locks and critical sections. */
 #define APCLAB_MAX_LOCKS 16u
 /* Locks, raises and blocks that one lane has open at the same time. Each costs kernel stack. */
 #define APCLAB_MAX_SCOPES 8u
@@ -103,6 +109,11 @@ extern "C" {
 #define APCLAB_MAX_RUN_DEADLINE_MS 600000u
 /* Deadline of one wait inside an iteration, in milliseconds. */
 #define APCLAB_MAX_WAIT_DEADLINE_MS 10000u
+/* Longest sleep of a caller lane in user mode, in milliseconds. */
+#define APCLAB_MAX_SLEEP_MS 1000u
+/* Longest deadline of a wait in a program with caller lanes, in milliseconds: a thread of user mode
+   that is terminated ends when the wait that it is in does. */
+#define APCLAB_MAX_CALLER_WAIT_DEADLINE_MS 2000u
 /* Sessions that the device keeps at the same time. */
 #define APCLAB_MAX_SESSIONS 64u
 
@@ -200,9 +211,12 @@ enum apclab_op {
     APCLAB_OP_ALL_APCS_DISABLED = 8,
     /* KeGetCurrentIrql. */
     APCLAB_OP_IRQL = 9,
-    /* KeInsertQueueApc: 1 when it was inserted, 0 when the kernel refused. */
+    /* Queues an APC; 1 when that was done, 0 when it was refused. A kernel APC: KeInsertQueueApc. A
+       user APC: QueueUserAPC, QueueUserAPC2. A completion: the held request is completed; 0 when none
+       is held. */
     APCLAB_OP_QUEUE = 10,
-    /* How often an APC has run in this iteration. A normal APC has run once its normal routine has. */
+    /* How often an APC has run in this iteration. A normal APC has run once its normal routine has, a
+       completion (once an iteration) when the event of its request has been signaled. */
     APCLAB_OP_RAN = 11,
     /* KeSetEvent. */
     APCLAB_OP_SET = 12,
@@ -220,18 +234,19 @@ enum apclab_op {
     /* Like Wait, with a time-out of its own that is a result and no failure. */
     APCLAB_OP_WAIT_FOR = 18,
     /* ExAcquireFastMutex, KeAcquireGuardedMutex, a wait for a KMUTEX with the run's wait deadline, an
-       acquire of a resource with Wait TRUE, or an acquire of a push lock. */
+       acquire of a resource with Wait TRUE, an acquire of a push lock, or (in user mode)
+       EnterCriticalSection. */
     APCLAB_OP_ACQUIRE = 19,
-    /* ExReleaseFastMutex, KeReleaseGuardedMutex, KeReleaseMutex, ExReleaseResourceLite, or the release
-       of a push lock. */
+    /* ExReleaseFastMutex, KeReleaseGuardedMutex, KeReleaseMutex, ExReleaseResourceLite, the release of
+       a push lock, or (in user mode) LeaveCriticalSection. */
     APCLAB_OP_RELEASE = 20,
     /* ExTryToAcquireFastMutex, KeTryToAcquireGuardedMutex, a wait for a KMUTEX with a time-out of its
-       own, or an acquire of a resource with Wait FALSE. The block that follows, up to its End, runs
-       only with the lock, and releases it. */
+       own, an acquire of a resource with Wait FALSE, or (in user mode) TryEnterCriticalSection. The
+       block that follows, up to its End, runs only with the lock, and releases it. */
     APCLAB_OP_TRY = 21,
     /* Executes the block that follows, up to its End, so many times. */
     APCLAB_OP_REPEAT = 22,
-    /* Ends the block of a Try or Repeat. */
+    /* Ends the block of a Try, Repeat or Call. */
     APCLAB_OP_END = 23,
     /* ExEnterCriticalRegionAndAcquireResourceExclusive, ExEnterCriticalRegionAndAcquireResourceShared
        or ExEnterCriticalRegionAndAcquireSharedWaitForExclusive. */
@@ -255,7 +270,21 @@ enum apclab_op {
        the iteration's lanes have ended. */
     APCLAB_OP_HAND_OVER = 32,
     /* ExReleaseResourceForThreadLite: releases once what a lane has handed over. */
-    APCLAB_OP_RELEASE_FOR = 33
+    APCLAB_OP_RELEASE_FOR = 33,
+    /* KeWaitForMultipleObjects on the event and on the run's cancellation, in a caller lane. */
+    APCLAB_OP_WAIT_AS = 34,
+    /* In a caller lane: executes the block that follows, up to its End, in kernel mode, as one system
+       call. Everything else in such a lane is executed in user mode. */
+    APCLAB_OP_CALL = 35,
+    /* In user mode: SleepEx. */
+    APCLAB_OP_SLEEP = 36,
+    /* In user mode: starts the overlapped request whose completion the APC is, which the driver holds
+       until somebody queues the APC. */
+    APCLAB_OP_START = 37,
+    /* In user mode: SuspendThread. */
+    APCLAB_OP_SUSPEND = 38,
+    /* In user mode: ResumeThread. */
+    APCLAB_OP_RESUME = 39
 };
 
 /* Kinds of events. */
@@ -271,7 +300,15 @@ enum apclab_apc_kind {
     /* Runs its kernel routine at APC_LEVEL, also inside a critical region. */
     APCLAB_APC_KIND_SPECIAL = 0,
     /* Runs its normal routine at PASSIVE_LEVEL, never inside a region. */
-    APCLAB_APC_KIND_NORMAL = 1
+    APCLAB_APC_KIND_NORMAL = 1,
+    /* QueueUserAPC: runs in user mode, in or after an alertable wait. */
+    APCLAB_APC_KIND_USER = 2,
+    /* QueueUserAPC2 with QUEUE_USER_APC_FLAGS_SPECIAL_USER_APC: runs in user mode, whatever the thread
+       does there. */
+    APCLAB_APC_KIND_SPECIAL_USER = 3,
+    /* What the I/O manager queues when an overlapped request is completed: a special kernel APC that
+       signals the request's event. */
+    APCLAB_APC_KIND_COMPLETION = 4
 };
 
 /* Kinds of locks. */
@@ -285,7 +322,9 @@ enum apclab_lock_kind {
     /* ERESOURCE: shared or exclusive, recursive; its holder has normal kernel APCs disabled. */
     APCLAB_LOCK_KIND_RESOURCE = 3,
     /* EX_PUSH_LOCK: shared or exclusive, not recursive; its holder has normal kernel APCs disabled. */
-    APCLAB_LOCK_KIND_PUSH_LOCK = 4
+    APCLAB_LOCK_KIND_PUSH_LOCK = 4,
+    /* CRITICAL_SECTION, in user mode: recursive, keeps no APC out. */
+    APCLAB_LOCK_KIND_CRITICAL_SECTION = 5
 };
 
 /* How a lock is acquired: apclab_step.from of the steps that acquire. */
@@ -299,6 +338,27 @@ enum apclab_mode {
     /* ExAcquireSharedWaitForExclusive: queues behind those that wait for exclusive. */
     APCLAB_MODE_SHARED_WAIT_FOR_EXCLUSIVE = 3
 };
+
+/* How a caller lane waits: apclab_step.from of APCLAB_OP_WAIT_AS. */
+enum apclab_wait_mode {
+    /* WaitMode UserMode, Alertable FALSE: ends when the thread is terminated. */
+    APCLAB_WAIT_MODE_USER = 1,
+    /* WaitMode KernelMode, Alertable TRUE. */
+    APCLAB_WAIT_MODE_KERNEL_ALERTABLE = 2,
+    /* WaitMode UserMode, Alertable TRUE: ends when a user APC is there. */
+    APCLAB_WAIT_MODE_USER_ALERTABLE = 3
+};
+
+/* How a wait or a sleep of a caller lane ended. */
+
+/* The time-out passed. */
+#define APCLAB_ANSWER_TIMED_OUT 0u
+/* The object was signaled. */
+#define APCLAB_ANSWER_SIGNALED 1u
+/* A user APC ended it: STATUS_USER_APC, or WAIT_IO_COMPLETION in user mode. */
+#define APCLAB_ANSWER_USER_APC 2u
+/* It was alerted: STATUS_ALERTED. */
+#define APCLAB_ANSWER_ALERTED 3u
 
 /* What an observed value is. */
 enum apclab_observed_kind {
@@ -388,7 +448,20 @@ enum apclab_reason {
     /* The program says that it may deadlock, and nothing here would end a deadlock. */
     APCLAB_REASON_MAY_DEADLOCK = 121,
     /* The program acquires a push lock, and its routines were not found. */
-    APCLAB_REASON_NO_PUSH_LOCKS = 122
+    APCLAB_REASON_NO_PUSH_LOCKS = 122,
+    /* A step of kernel mode outside of every call of a caller lane. */
+    APCLAB_REASON_NEEDS_CALL = 123,
+    /* A step of user mode inside a call. */
+    APCLAB_REASON_USER_MODE_ONLY = 124,
+    /* A step that only a caller lane may have. */
+    APCLAB_REASON_CALLER_ONLY = 125,
+    /* A step after an alertable wait, in the same call, that could keep the thread from returning to
+       user mode. */
+    APCLAB_REASON_AFTER_ALERTABLE_WAIT = 126,
+    /* A step that a call may not have: the run may end while the thread is suspended in it. */
+    APCLAB_REASON_NOT_IN_A_CALL = 127,
+    /* A lane starts the request of a completion for the second time. */
+    APCLAB_REASON_STARTED_TWICE = 128
 };
 
 /* How a run ended. */
@@ -566,6 +639,41 @@ APCLAB_ASSERT(offsetof(struct apclab_run_reply, reserved0) == 46);
 APCLAB_ASSERT(offsetof(struct apclab_run_reply, missed_overlaps) == 48);
 APCLAB_ASSERT(offsetof(struct apclab_run_reply, reserved1) == 52);
 
+/* Follows the header in CALL. */
+typedef struct apclab_call_request {
+    uint32_t lane; /* The caller lane. */
+    uint32_t step; /* The call step, or APCLAB_NONE when the lane is done. */
+    int64_t registers[16]; /* The lane's, before the block or at its end. */
+} apclab_call_request;
+APCLAB_ASSERT(sizeof(struct apclab_call_request) == 136);
+APCLAB_ASSERT(offsetof(struct apclab_call_request, lane) == 0);
+APCLAB_ASSERT(offsetof(struct apclab_call_request, step) == 4);
+APCLAB_ASSERT(offsetof(struct apclab_call_request, registers) == 8);
+
+/* Reply to CALL. */
+typedef struct apclab_call_reply {
+    uint32_t halted; /* 1 when the iteration is given up, else 0. */
+    uint8_t context; /* In which the driver was called: APCLAB_CONTEXT_*. */
+    uint8_t reserved0[3]; /* Zero. */
+    int64_t registers[16]; /* The lane's, after the block. */
+} apclab_call_reply;
+APCLAB_ASSERT(sizeof(struct apclab_call_reply) == 136);
+APCLAB_ASSERT(offsetof(struct apclab_call_reply, halted) == 0);
+APCLAB_ASSERT(offsetof(struct apclab_call_reply, context) == 4);
+APCLAB_ASSERT(offsetof(struct apclab_call_reply, reserved0) == 5);
+APCLAB_ASSERT(offsetof(struct apclab_call_reply, registers) == 8);
+
+/* Follows the header in HOLD, which has no reply. */
+typedef struct apclab_hold_request {
+    uint32_t apc; /* The completion. */
+    uint8_t reserved0[4]; /* Zero. */
+    uint64_t event; /* Handle of the event in OVERLAPPED. */
+} apclab_hold_request;
+APCLAB_ASSERT(sizeof(struct apclab_hold_request) == 16);
+APCLAB_ASSERT(offsetof(struct apclab_hold_request, apc) == 0);
+APCLAB_ASSERT(offsetof(struct apclab_hold_request, reserved0) == 4);
+APCLAB_ASSERT(offsetof(struct apclab_hold_request, event) == 8);
+
 /* Follows the header in HISTOGRAM and TRACE. */
 typedef struct apclab_page_request {
     uint32_t first; /* The first entry wanted, counted from 0. */
@@ -638,7 +746,8 @@ typedef struct apclab_program_head {
     uint32_t steps[6]; /* Steps of each lane; 0 past the last. */
     uint8_t raw; /* Bit i is set when lane i is raw. */
     uint8_t flags; /* APCLAB_PROGRAM_MAY_DEADLOCK, _POLLED. */
-    uint8_t reserved0[6]; /* Zero. */
+    uint8_t callers; /* Bit i is set when lane i runs in a thread of user mode. */
+    uint8_t reserved0[5]; /* Zero. */
 } apclab_program_head;
 APCLAB_ASSERT(sizeof(struct apclab_program_head) == 48);
 APCLAB_ASSERT(offsetof(struct apclab_program_head, magic) == 0);
@@ -653,7 +762,8 @@ APCLAB_ASSERT(offsetof(struct apclab_program_head, length) == 12);
 APCLAB_ASSERT(offsetof(struct apclab_program_head, steps) == 16);
 APCLAB_ASSERT(offsetof(struct apclab_program_head, raw) == 40);
 APCLAB_ASSERT(offsetof(struct apclab_program_head, flags) == 41);
-APCLAB_ASSERT(offsetof(struct apclab_program_head, reserved0) == 42);
+APCLAB_ASSERT(offsetof(struct apclab_program_head, callers) == 42);
+APCLAB_ASSERT(offsetof(struct apclab_program_head, reserved0) == 43);
 
 /* An event in a program. */
 typedef struct apclab_event {
@@ -706,7 +816,7 @@ typedef struct apclab_step {
     uint8_t op; /* enum apclab_op. */
     uint8_t to; /* Destination register, or APCLAB_NO_REGISTER. */
     uint8_t index; /* Of the variable, event, APC or lock, or 0. */
-    uint8_t from; /* Source register, enum apclab_mode, or lane; or APCLAB_NO_REGISTER. */
+    uint8_t from; /* Source register, enum apclab_mode, enum apclab_wait_mode, or lane; or APCLAB_NO_REGISTER. */
     uint32_t length; /* Steps in the block that it begins, or 0. */
     int64_t constant; /* A constant, a time-out in ms, or a count. */
 } apclab_step;
