@@ -55,7 +55,7 @@ pub(crate) fn run(args: &MatrixArgs, out: &mut Out) -> Result<u8, Failure> {
     // Each iteration of these is a conversation of several threads with the driver.
     let of_callers = RunOptions {
         iterations: args.limits.iterations.unwrap_or(CALLER_ITERATIONS),
-        ..options.clone()
+        ..options
     };
     for row in &callers::ROWS {
         let id = row_id(row.context);

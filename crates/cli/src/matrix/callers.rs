@@ -56,24 +56,42 @@ impl Region {
 pub(super) struct Row {
     pub(super) context: &'static str,
     region: Region,
-    /// The wait that it is in, `None` when the kernel code just runs. The mode `None` is KernelMode, not
-    /// alertable.
-    wait: Option<Option<WaitMode>>,
+    wait: Wait,
+}
+
+/// What the thread waits in when the APC arrives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// In nothing that the row is about.
+    Nothing,
+    /// KernelMode, not alertable.
+    Plain,
+    As(WaitMode),
+}
+
+impl Wait {
+    /// How it waits, unless that is the plain way.
+    const fn mode(self) -> Option<WaitMode> {
+        match self {
+            Self::As(mode) => Some(mode),
+            Self::Nothing | Self::Plain => None,
+        }
+    }
 }
 
 const fn code(context: &'static str, region: Region) -> Row {
     Row {
         context,
         region,
-        wait: None,
+        wait: Wait::Nothing,
     }
 }
 
-const fn wait(context: &'static str, region: Region, mode: Option<WaitMode>) -> Row {
+const fn wait(context: &'static str, region: Region, wait: Wait) -> Row {
     Row {
         context,
         region,
-        wait: Some(mode),
+        wait,
     }
 }
 
@@ -89,57 +107,57 @@ pub(super) const ROWS: [Row; 19] = [
         "system call, resource held in a critical region",
         Region::Resource,
     ),
-    wait("wait: kernel mode", Region::None, None),
+    wait("wait: kernel mode", Region::None, Wait::Plain),
     wait(
         "wait: kernel mode, alertable",
         Region::None,
-        Some(WaitMode::KernelAlertable),
+        Wait::As(WaitMode::KernelAlertable),
     ),
-    wait("wait: user mode", Region::None, Some(WaitMode::User)),
+    wait("wait: user mode", Region::None, Wait::As(WaitMode::User)),
     wait(
         "wait: user mode, alertable",
         Region::None,
-        Some(WaitMode::UserAlertable),
+        Wait::As(WaitMode::UserAlertable),
     ),
     wait(
         "wait in a critical region: kernel mode",
         Region::Critical,
-        None,
+        Wait::Plain,
     ),
     wait(
         "wait in a critical region: kernel mode, alertable",
         Region::Critical,
-        Some(WaitMode::KernelAlertable),
+        Wait::As(WaitMode::KernelAlertable),
     ),
     wait(
         "wait in a critical region: user mode",
         Region::Critical,
-        Some(WaitMode::User),
+        Wait::As(WaitMode::User),
     ),
     wait(
         "wait in a critical region: user mode, alertable",
         Region::Critical,
-        Some(WaitMode::UserAlertable),
+        Wait::As(WaitMode::UserAlertable),
     ),
     wait(
         "wait in a guarded region: kernel mode",
         Region::Guarded,
-        None,
+        Wait::Plain,
     ),
     wait(
         "wait in a guarded region: kernel mode, alertable",
         Region::Guarded,
-        Some(WaitMode::KernelAlertable),
+        Wait::As(WaitMode::KernelAlertable),
     ),
     wait(
         "wait in a guarded region: user mode",
         Region::Guarded,
-        Some(WaitMode::User),
+        Wait::As(WaitMode::User),
     ),
     wait(
         "wait in a guarded region: user mode, alertable",
         Region::Guarded,
-        Some(WaitMode::UserAlertable),
+        Wait::As(WaitMode::UserAlertable),
     ),
 ];
 
@@ -157,19 +175,17 @@ pub(super) fn measure(target: &mut dyn Target, row: &Row, options: &RunOptions) 
     let cells = vec![
         kernel(
             target,
-            row,
             options,
             QUESTIONS[0],
             special,
-            programs::completion,
+            Some(programs::completion(row)),
         ),
         kernel(
             target,
-            row,
             options,
             QUESTIONS[1],
             normal,
-            programs::suspension,
+            programs::suspension(row),
         ),
         user(target, row, options, QUESTIONS[2], ApcKind::User),
         user(target, row, options, QUESTIONS[3], ApcKind::SpecialUser),
@@ -183,17 +199,16 @@ pub(super) fn measure(target: &mut dyn Target, row: &Row, options: &RunOptions) 
 /// When a kernel APC ran. In a wait it arrives from another thread, and the wait may be over first.
 fn kernel(
     target: &mut dyn Target,
-    row: &Row,
     options: &RunOptions,
     question: &str,
     documented: Delivery,
-    program: fn(&Row) -> Option<Shape>,
+    shape: Option<Shape>,
 ) -> Cell {
     let documented = match documented {
         Delivery::Now => "now",
         Delivery::Deferred => "deferred",
     };
-    let Some(shape) = program(row) else {
+    let Some(shape) = shape else {
         let why = Gap::NotRunnable("no wait at APC_LEVEL".to_owned());
         return gap(question, &why, documented);
     };
@@ -251,7 +266,7 @@ fn words(
     shape: &Shape,
     options: &RunOptions,
 ) -> Result<(Vec<Word>, bool), Gap> {
-    let mut options = options.clone();
+    let mut options = *options;
     if shape.stuck.is_some() {
         options.wait_deadline = options.wait_deadline.min(STUCK_AFTER);
         options.deadlocks = STUCK_ITERATIONS;
@@ -310,7 +325,7 @@ const DEFERRED: Word = "deferred";
 /// ordinary one needs an alertable wait in user mode, a special one the return to user mode. What an
 /// alertable wait does in a region, or in KernelMode, is not.
 fn documented_user(row: &Row, kind: ApcKind) -> &'static str {
-    let alertable = row.wait.flatten().filter(|mode| mode.alertable());
+    let alertable = row.wait.mode().filter(|mode| mode.alertable());
     match (alertable, row.region) {
         (Some(WaitMode::UserAlertable), Region::None) => ENDS,
         (Some(_), _) => MEASURE,
@@ -345,7 +360,7 @@ mod tests {
         let mut missing = 0;
         for row in &ROWS {
             let shapes = [
-                programs::completion(row),
+                Some(programs::completion(row)),
                 programs::suspension(row),
                 programs::user_apc(row, ApcKind::User),
                 programs::user_apc(row, ApcKind::SpecialUser),

@@ -2,9 +2,9 @@
 
 use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::program::{Apc, ApcKind, Event, EventKind, LockKind, Observed};
-use apclab_protocol::step::{Mode, Step};
+use apclab_protocol::step::{Mode, Step, WaitMode};
 
-use super::{DEFERRED, LOST, NOW, Region, Row, Word, user_word};
+use super::{DEFERRED, LOST, NOW, Region, Row, Wait, Word, user_word};
 
 /// The lane whose thread the APC is for.
 const TARGET: u8 = 0;
@@ -74,7 +74,7 @@ fn region(region: Region) -> (Vec<Step>, Vec<Step>) {
 /// The wait of a row; in a row that has none, the thread waits all the same for what another thread does
 /// to it.
 fn wait(row: &Row) -> Step {
-    match row.wait.flatten() {
+    match row.wait.mode() {
         Some(mode) => Step::WaitAs {
             event: GO,
             to: ENDED,
@@ -129,11 +129,11 @@ fn answers() -> Vec<Observed> {
 }
 
 fn timed(row: &Row) -> bool {
-    row.wait.flatten().is_some()
+    row.wait.mode().is_some()
 }
 
 /// Whether the completion of the thread's own request ran by the point of the row, or later.
-pub(super) fn completion(row: &Row) -> Option<Shape> {
+pub(super) fn completion(row: &Row) -> Shape {
     let (before, rest) = region(row.region);
     let asked = |to| Step::Ran { apc: 0, to };
     let complete = Step::Queue { apc: 0, to: None };
@@ -151,33 +151,31 @@ pub(super) fn completion(row: &Row) -> Option<Shape> {
         [_, 0, 0] => Some(LOST),
         _ => None,
     };
-    let (lanes, chance) = if row.wait.is_some() {
-        let inside = [
-            &before[..],
-            &[Step::Set { event: READY }, wait(row), asked(THEN)],
-            &rest,
-        ];
-        let target = [start, call(&inside.concat()), ends].concat();
-        let other = call(&[
+    let chance = row.wait != Wait::Nothing;
+    let middle = if chance {
+        [Step::Set { event: READY }, wait(row), asked(THEN)].to_vec()
+    } else {
+        [complete, asked(THEN)].to_vec()
+    };
+    let inside = [before, middle, rest].concat();
+    let target = [start, call(&inside), ends].concat();
+    let other = if chance {
+        call(&[
             Step::Wait { event: READY },
             complete,
             Step::Set { event: GO },
-        ]);
-        ([target, other], true)
+        ])
     } else {
-        let inside = [&before[..], &[complete, asked(THEN)], &rest];
-        (
-            [[start, call(&inside.concat()), ends].concat(), vec![]],
-            false,
-        )
+        Vec::new()
     };
-    Some(Shape {
+    let lanes = [target, other];
+    Shape {
         program: program(row, Some(ApcKind::Completion), lanes, answers()),
         word: if chance { later } else { at_once },
         stuck: None,
         timed: timed(row),
         chance,
-    })
+    }
 }
 
 /// Whether a thread that is suspended in its wait goes on in the region, or stops at once: then the other
@@ -230,7 +228,7 @@ pub(super) fn user_apc(row: &Row, kind: ApcKind) -> Option<Shape> {
         to: UNUSED,
     }];
     let target = [call(&inside.concat()), asked(THEN), look, asked(AT_END)].concat();
-    let alertable = row.wait.flatten().is_some_and(|mode| mode.alertable());
+    let alertable = row.wait.mode().is_some_and(WaitMode::alertable);
     let mut other = [await_ready(), vec![Step::Queue { apc: 0, to: None }]].concat();
     // An alertable wait is left alone for a while, so that the APC can end it.
     if alertable {
