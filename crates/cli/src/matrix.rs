@@ -8,7 +8,7 @@ mod rows;
 use apclab_client::journal::TestId;
 use apclab_client::model::Mode;
 use apclab_client::target::DriverInfo;
-use apclab_client::{RunOptions, Target};
+use apclab_client::{RunOptions, Target, TargetError};
 use apclab_protocol::program::ApcKind;
 
 use self::rows::{ROWS, Row};
@@ -31,6 +31,9 @@ const DISPATCH: &str = "the framework dispatches a request";
 
 /// How often a thread of user mode is measured in each context, if nobody says how often.
 const CALLER_ITERATIONS: u32 = 20;
+
+/// Where the driver is called ahead of the framework, in the thread that asks, which is not published.
+const CALL: &str = "a request reaches the driver ahead of the framework";
 
 /// Runs the command; gives the exit code.
 ///
@@ -122,14 +125,30 @@ fn measure(target: &mut dyn Target, row: &Row, options: &RunOptions) -> RowRepor
 }
 
 /// The contexts that a driver finds itself in. The model has none: there these are given.
-fn beginnings(target: &mut dyn Target, driver: &DriverInfo) -> [RowReport; 2] {
+fn beginnings(target: &mut dyn Target, driver: &DriverInfo) -> Vec<RowReport> {
+    let told = |context: Option<_>| context.ok_or_else(|| Gap::NotRunnable("not told".to_owned()));
+    let failed = |error: TargetError| Gap::Failed(error.to_string());
     let thread = info::measure_baseline(target)
-        .map_err(|error| Gap::Failed(error.to_string()))
-        .and_then(|context| context.ok_or_else(|| Gap::NotRunnable("not told".to_owned())));
-    [(THREAD, thread), (DISPATCH, Ok(driver.dispatch))].map(|(context, measured)| RowReport {
-        context: context.to_owned(),
+        .map_err(failed)
+        .and_then(told);
+    let mut rows = vec![
+        (THREAD.to_owned(), thread),
+        (DISPATCH.to_owned(), Ok(driver.dispatch)),
+    ];
+    match target.call_contexts() {
+        Ok(calls) => rows.extend(calls.into_iter().map(|call| {
+            let handle = call
+                .handle
+                .map_or_else(String::new, |handle| format!(", through {handle}"));
+            (format!("{CALL}{handle}"), Ok(call.context))
+        })),
+        Err(error) => rows.push((CALL.to_owned(), Err(failed(error)))),
+    }
+    let rows = rows.into_iter().map(|(context, measured)| RowReport {
+        context,
         cells: judge::unpublished(&measured).into(),
-    })
+    });
+    rows.collect()
 }
 
 /// A table of rows, with what is documented after each group of questions.
