@@ -28,10 +28,10 @@ pub const TRACE: u32 = control_code(0x804);
 pub const CANCEL: u32 = control_code(0x805);
 
 /// Executes one `call` of a caller lane in the thread that asks, or says that the lane is done:
-/// [`crate::message::CallRequest`], [`crate::message::CallReply`].
+/// [`crate::call::CallRequest`], [`crate::call::CallReply`].
 pub const CALL: u32 = control_code(0x806);
 /// The overlapped request of a completion: stays pending until the program or the end of the iteration
-/// completes it. [`crate::message::HoldRequest`]; no reply.
+/// completes it. [`crate::call::HoldRequest`]; no reply.
 pub const HOLD: u32 = control_code(0x807);
 
 /// Every control code with its name, in the order of their numbers.

@@ -7,6 +7,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`call`] | what a thread of user mode says for its caller lane |
 //! | [`ioctl`] | control codes, names of the device, its interface GUID |
 //! | [`message`] | requests and replies, byte by byte |
 //! | [`program`] | the program format: a view over borrowed bytes |
