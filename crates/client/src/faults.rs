@@ -6,7 +6,8 @@ use apclab_host::{Host, HostError, Options, StartError};
 use apclab_protocol::build::ProgramBuf;
 
 use crate::TargetError;
-use crate::host::{self, host_error, start_error};
+use crate::host::machine;
+use crate::host::{host_error, start_error};
 use crate::session::Session;
 use crate::target::{RunOptions, RunOutcome};
 
@@ -77,11 +78,11 @@ pub fn inject(
 
 /// Opens the device and runs the program; gives what the driver said, if it is an error.
 fn converse(
-    machine: &Host,
+    host: &Host,
     program: &ProgramBuf,
     run: &RunOptions,
 ) -> Result<Option<String>, TargetError> {
-    let file = match machine.open() {
+    let file = match host.open() {
         Ok(file) => file,
         Err(HostError::Open { status }) => {
             return Ok(Some(format!(
@@ -91,8 +92,8 @@ fn converse(
         Err(error) => return Err(host_error(error)),
     };
     let mut session = Session::new(Arc::new(file));
-    let answer = host::run(machine, &mut session, program, run);
-    host::close(session)?;
+    let answer = machine::run(host, &mut session, program, run);
+    machine::close(session)?;
     match answer? {
         RunOutcome::Ran(_)
         | RunOutcome::Refused(_)

@@ -3,25 +3,24 @@
 //! A thread of the machine leads an iteration, so that all of it takes part in the machine's schedule: it
 //! sends the request of the run, starts a thread for each lane, and ends what is left of them.
 
+mod member;
+
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use apclab_host::{
-    CriticalSection, File, Host, HostError, Pending, UserEvent, UserHandle, UserRef, UserThread,
+    CriticalSection, File, Host, HostError, UserEvent, UserHandle, UserRef, UserThread,
 };
 use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::call::{CallReply, Registers};
-use apclab_protocol::message::Reply;
-use apclab_protocol::program::ApcKind;
-use apclab_protocol::step::answer;
-use apclab_protocol::{ioctl, limits, status};
+use apclab_protocol::{ioctl, limits};
 
-use super::{CANCEL_DEADLINE, completion, host_error};
+use super::host_error;
+use super::machine::{CANCEL_DEADLINE, completion};
 use crate::TargetError;
-use crate::callers::{Called, Lane, NotOfUserMode, User, is_caller, is_section};
+use crate::callers::{NotOfUserMode, is_caller, is_section};
 use crate::schedules::longest_time_out;
-use crate::session::{Course, Crew, Iteration, call_request, hold_request};
+use crate::session::{Course, Crew, Iteration};
 
 /// How long a lane may take to come to its end when its iteration is over.
 const GATHER: Duration = Duration::from_secs(15);
@@ -71,10 +70,6 @@ impl From<Trouble> for TargetError {
             Trouble::Target(error) => error,
         }
     }
-}
-
-fn missing(what: &str) -> Trouble {
-    Trouble::Target(TargetError::Failed(format!("a caller lane has no {what}")))
 }
 
 /// What the threads of one iteration share.
@@ -255,7 +250,7 @@ fn start(leader: &UserThread<'_>, board: &Arc<Board>) -> Result<Vec<UserHandle>,
         let name = format!("caller lane {}", char::from(b'A'.saturating_add(lane)));
         let handle = leader.spawn(&name, move |thread| {
             let board = Arc::clone(&shared);
-            board.note(live(thread, shared, lane, steps));
+            board.note(member::live(thread, shared, lane, steps));
         })?;
         references.push(Some(handle.user_ref()));
         handles.push(handle);
@@ -324,183 +319,4 @@ fn gather(leader: &UserThread<'_>, handles: &[UserHandle], look: Duration) -> Re
         }
     }
     Ok(())
-}
-
-/// The life of a lane's thread.
-fn live(
-    thread: &UserThread<'_>,
-    board: Arc<Board>,
-    lane: u8,
-    steps: Vec<apclab_protocol::step::Step>,
-) -> Result<(), Trouble> {
-    thread.wait(&board.go, longer(&board.program, GATHER))?;
-    let mut member = Member {
-        thread,
-        board,
-        lane,
-        holds: Vec::new(),
-    };
-    let executed = Lane::new(steps).execute(&mut member);
-    // Others may still suspend it, and queue APCs to it.
-    let board = &member.board;
-    let longest = Duration::from_millis(limits::RUN_DEADLINE_MS.into()) * 2;
-    board.note(thread.wait(&board.end, longest).map_err(Trouble::from));
-    for (event, _) in &member.holds {
-        thread.wait(event, longer(&board.program, CANCEL_DEADLINE))?;
-    }
-    executed
-}
-
-/// The world of a lane's thread.
-struct Member<'a> {
-    thread: &'a UserThread<'a>,
-    board: Arc<Board>,
-    lane: u8,
-    /// The requests that it has started.
-    holds: Vec<(UserEvent, Pending)>,
-}
-
-impl Member<'_> {
-    fn lane(&self, lane: u8) -> Result<&UserRef, Trouble> {
-        let lanes = self.board.lanes.get();
-        let found = lanes.and_then(|lanes| lanes.get(usize::from(lane))?.as_ref());
-        found.ok_or_else(|| missing("such thread"))
-    }
-
-    /// A suspend count. When the iteration is over while it is asked for, the thread may have ended.
-    fn unless_over(&self, before: Result<u32, HostError>) -> Result<u32, Trouble> {
-        match before {
-            Err(HostError::ThreadEnded) if self.over() => Ok(0),
-            before => Ok(before?),
-        }
-    }
-
-    fn section(&self, section: u8) -> Result<&CriticalSection, Trouble> {
-        let found = self.board.sections.get(usize::from(section));
-        found
-            .and_then(Option::as_ref)
-            .ok_or_else(|| missing("such critical section"))
-    }
-
-    fn counter(&self, apc: u8) -> Result<&Arc<AtomicI64>, Trouble> {
-        let found = self.board.ran.get(usize::from(apc));
-        found.ok_or_else(|| missing("such APC"))
-    }
-
-    fn request(&self, step: Option<u32>, registers: &Registers) -> Result<CallReply, Trouble> {
-        const OPERATION: &str = "call";
-        let input = call_request(self.board.session, self.lane, step, registers);
-        let mut output = [0; CallReply::SIZE];
-        let file = &self.board.file;
-        let done = self.thread.ioctl(file, ioctl::CALL, &input, &mut output)?;
-        if done.status != status::SUCCESS {
-            return Err(Trouble::Target(TargetError::Ioctl {
-                operation: OPERATION,
-                status: done.status,
-            }));
-        }
-        let reply = output.get(..done.information).and_then(CallReply::decode);
-        reply.ok_or_else(|| {
-            Trouble::Target(TargetError::Reply {
-                operation: OPERATION,
-                what: "it is too short".to_owned(),
-            })
-        })
-    }
-}
-
-impl User for Member<'_> {
-    type Error = Trouble;
-
-    fn over(&self) -> bool {
-        self.board.over.load(Ordering::SeqCst)
-    }
-
-    fn call(&mut self, step: u32, registers: &mut Registers) -> Result<Called, Trouble> {
-        let reply = self.request(Some(step), registers)?;
-        *registers = reply.registers;
-        Ok(if reply.halted {
-            Called::Halted
-        } else {
-            Called::Done
-        })
-    }
-
-    fn done(&mut self, registers: &Registers) -> Result<(), Trouble> {
-        self.request(None, registers).map(drop)
-    }
-
-    fn sleep(&mut self, milliseconds: u32, alertable: bool) -> Result<i64, Trouble> {
-        Ok(if self.thread.sleep(milliseconds, alertable)? {
-            answer::USER_APC
-        } else {
-            answer::TIMED_OUT
-        })
-    }
-
-    fn queue(&mut self, apc: u8) -> Result<bool, Trouble> {
-        let found = self.board.program.apcs.get(usize::from(apc));
-        let found = *found.ok_or_else(|| missing("such APC"))?;
-        let counter = Arc::clone(self.counter(apc)?);
-        let routine = Arc::new(move || {
-            counter.fetch_add(1, Ordering::SeqCst);
-        });
-        let special = found.kind == ApcKind::SpecialUser;
-        let target = self.lane(found.lane)?;
-        Ok(self.thread.queue_apc(target, special, routine)?)
-    }
-
-    fn ran(&mut self, apc: u8) -> Result<i64, Trouble> {
-        self.thread.point()?;
-        Ok(self.counter(apc)?.load(Ordering::SeqCst))
-    }
-
-    fn start(&mut self, apc: u8) -> Result<(), Trouble> {
-        let event = self.thread.create_event()?;
-        let input = hold_request(self.board.session, apc, event.handle());
-        let file = &self.board.file;
-        let hold = self
-            .thread
-            .start_ioctl(file, ioctl::HOLD, &input, 0, &event)?;
-        match hold.done()? {
-            // Somebody may have completed it already.
-            Some((done, _)) if done.status != status::SUCCESS => {
-                Err(Trouble::Target(TargetError::Ioctl {
-                    operation: "hold",
-                    status: done.status,
-                }))
-            }
-            Some(_) => Ok(()),
-            None => {
-                self.holds.push((event, hold));
-                Ok(())
-            }
-        }
-    }
-
-    fn suspend(&mut self, lane: u8) -> Result<u32, Trouble> {
-        let before = self.thread.suspend(self.lane(lane)?);
-        self.unless_over(before)
-    }
-
-    fn resume(&mut self, lane: u8) -> Result<u32, Trouble> {
-        let before = self.thread.resume(self.lane(lane)?);
-        self.unless_over(before)
-    }
-
-    fn enter(&mut self, section: u8) -> Result<(), Trouble> {
-        Ok(self.thread.enter(self.section(section)?)?)
-    }
-
-    fn try_enter(&mut self, section: u8) -> Result<bool, Trouble> {
-        Ok(self.thread.try_enter(self.section(section)?)?)
-    }
-
-    fn leave(&mut self, section: u8) -> Result<(), Trouble> {
-        if self.thread.leave(self.section(section)?)? {
-            Ok(())
-        } else {
-            Err(missing("critical section to leave"))
-        }
-    }
 }
