@@ -1,8 +1,9 @@
 //! The IOCTLs of caller lanes, CALL and HOLD, in the thread of user mode that asks.
 //!
 //! The requests are untrusted, and their thread may be suspended, or asked to end, at any moment. So whatever
-//! a handler works with is kept by clones of its own, and those are gone before the IRP is completed: with
-//! the IRP goes what keeps the device, and at last this code.
+//! a handler works with is kept by clones of its own, and those are gone before it completes the IRP: with
+//! the IRP goes what keeps the device, and at last this code. A request that is held may be completed by
+//! another thread at once, so only its run is still touched then.
 
 use apclab_guards::Passive;
 use apclab_protocol::call::{CallReply, CallRequest, HoldRequest};
@@ -37,13 +38,18 @@ pub(crate) fn handle(
                 Err(status) => irp.complete(status, 0),
             }
         }
-        _ => match hold(&device, irp, irql) {
-            Ok(()) => PENDING,
-            Err((irp, status)) => {
-                drop(device);
-                irp.complete(status, 0)
+        _ => {
+            let place = place(&device, &irp, irql);
+            drop(device);
+            let held = match place {
+                Ok((run, apc, event)) => run.held.hold(apc, irp, event),
+                Err(status) => Err((irp, status)),
+            };
+            match held {
+                Ok(()) => PENDING,
+                Err((irp, status)) => irp.complete(status, 0),
             }
-        },
+        }
     }
 }
 
@@ -76,13 +82,13 @@ fn call(device: &Device, irp: &mut Irp, irql: &mut Passive) -> Result<usize, NtS
     irp.with_output(|output| reply.encode(output))
 }
 
-/// Keeps a request for a completion. From then on the run owns it.
-fn hold(device: &Device, irp: Irp, irql: &mut Passive) -> Result<(), (Irp, NtStatus)> {
-    let held = read(device, &irp, irql, HoldRequest::decode).and_then(|(run, request)| {
-        Ok((run, request.apc, UserEvent::of_handle(request.event, irql)?))
-    });
-    match held {
-        Ok((run, apc, event)) => run.held.hold(apc, irp, event),
-        Err(status) => Err((irp, status)),
-    }
+/// The run that shall hold a request, for which completion, and the request's event.
+fn place(
+    device: &Device,
+    irp: &Irp,
+    irql: &mut Passive,
+) -> Result<(Shared<Run>, u8, UserEvent), NtStatus> {
+    let (run, request) = read(device, irp, irql, HoldRequest::decode)?;
+    let event = UserEvent::of_handle(request.event, irql)?;
+    Ok((run, request.apc, event))
 }
