@@ -29,27 +29,23 @@ pub(crate) fn handle(
     if !irp.of_user_mode() {
         return irp.complete(NOT_THE_OPENER, 0);
     }
-    match code {
-        ioctl::CALL => {
-            let answer = call(&device, &mut irp, irql);
-            drop(device);
-            match answer {
-                Ok(written) => irp.complete(SUCCESS, written),
-                Err(status) => irp.complete(status, 0),
-            }
-        }
-        _ => {
-            let place = place(&device, &irp, irql);
-            drop(device);
-            let held = match place {
-                Ok((run, apc, event)) => run.held.hold(apc, irp, event),
-                Err(status) => Err((irp, status)),
-            };
-            match held {
-                Ok(()) => PENDING,
-                Err((irp, status)) => irp.complete(status, 0),
-            }
-        }
+    if code == ioctl::CALL {
+        let answer = call(&device, &mut irp, irql);
+        drop(device);
+        return match answer {
+            Ok(written) => irp.complete(SUCCESS, written),
+            Err(status) => irp.complete(status, 0),
+        };
+    }
+    let place = place(&device, &irp, irql);
+    drop(device);
+    let held = match place {
+        Ok((run, apc, event)) => run.held.hold(apc, irp, event),
+        Err(status) => Err((irp, status)),
+    };
+    match held {
+        Ok(()) => PENDING,
+        Err((irp, status)) => irp.complete(status, 0),
     }
 }
 
