@@ -42,8 +42,8 @@ pub struct WindowsFacts {
     pub test_signing: Option<bool>,
     /// Whether the hypervisor keeps kernel code unchangeable: memory integrity, HVCI.
     pub memory_integrity: Option<bool>,
-    /// What Driver Verifier is set to.
-    pub driver_verifier: crate::setup::verifier::DriverVerifier,
+    /// What Driver Verifier is set to; `None` when the registry cannot be read.
+    pub driver_verifier: Option<crate::setup::verifier::DriverVerifier>,
     /// User-mode routines that not every Windows has, and whether they are here.
     pub optional_routines: Vec<(String, bool)>,
 }

@@ -69,11 +69,13 @@ fn of_windows(windows: &WindowsFacts) -> Vec<String> {
     };
     name.push(format!("HVCI {integrity}"));
     // The settings of other drivers have no bearing on ours.
-    let verifier = &windows.driver_verifier;
-    name.push(match (verifier.has_the_driver(), verifier.flags) {
-        (false, _) => "Driver Verifier off".to_owned(),
-        (true, None) => "Driver Verifier on".to_owned(),
-        (true, Some(flags)) => format!("Driver Verifier on ({flags:#x})"),
+    name.push(match &windows.driver_verifier {
+        None => "Driver Verifier unknown".to_owned(),
+        Some(verifier) if !verifier.has_the_driver() => "Driver Verifier off".to_owned(),
+        Some(verifier) => match verifier.flags {
+            None => "Driver Verifier on".to_owned(),
+            Some(flags) => format!("Driver Verifier on ({flags:#x})"),
+        },
     });
     name
 }

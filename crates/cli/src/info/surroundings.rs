@@ -1,6 +1,7 @@
 //! What results depend on, line by line.
 
 use apclab_client::Surroundings;
+use apclab_client::setup::verifier::DriverVerifier;
 use apclab_client::surroundings::WindowsFacts;
 
 /// The lines: what, and its value.
@@ -30,14 +31,18 @@ fn of_windows(windows: &WindowsFacts) -> Vec<(&str, String)> {
     if let Some(wine) = &windows.wine {
         lines.push(("Wine", wine.clone()));
     }
+    let verifier = windows.driver_verifier.as_ref();
     lines.extend([
         ("elevated", answer(windows.elevated)),
         ("test-signing", answer(windows.test_signing)),
         ("memory integrity", answer(windows.memory_integrity)),
-        ("Driver Verifier", windows.driver_verifier.text()),
+        (
+            "Driver Verifier",
+            verifier.map_or_else(unknown, DriverVerifier::text),
+        ),
         (
             "KMDF Verifier",
-            windows.driver_verifier.kmdf_text().to_owned(),
+            verifier.map_or_else(unknown, |verifier| verifier.kmdf_text().to_owned()),
         ),
     ]);
     let optional = windows.optional_routines.iter();

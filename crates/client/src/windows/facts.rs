@@ -46,7 +46,7 @@ pub(crate) fn surroundings(handle: String) -> Surroundings {
             elevated: elevated(),
             test_signing: integrity.map(code_integrity::test_signing),
             memory_integrity: integrity.map(code_integrity::memory_integrity),
-            driver_verifier: driver_verifier().unwrap_or_default(),
+            driver_verifier: driver_verifier(),
             optional_routines: [
                 (c"QueueUserAPC2", SpecialUserApcs::find().is_some()),
                 (
