@@ -149,9 +149,6 @@ impl Thread {
                 state = self.lock();
                 continue;
             }
-            if state.is_suspension(self.id, id) {
-                continue;
-            }
             let routines = state.begin_apc(id)?;
             if routines.rundown == 0 {
                 let reason = format!(

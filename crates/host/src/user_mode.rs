@@ -1,6 +1,5 @@
 //! Threads of user mode, from inside: their steps there, their system calls, their APCs.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -18,12 +17,6 @@ use crate::time::ticks;
 const LOOK_AGAIN: u64 = 10_000;
 
 impl State {
-    /// Whether the APC is the one that suspends the thread.
-    pub(crate) fn is_suspension(&self, id: ThreadId, apc: ApcId) -> bool {
-        let user = |shared: &Arc<Shared>| shared.role == Role::User;
-        self.threads.get(&id).is_some_and(user) && self.kernel.suspension(id) == apc
-    }
-
     /// The thread has ended: nothing of it is left in the queues, and its end is announced. Gives
     /// the routines that will not run.
     pub(crate) fn forget_user_thread(&mut self, id: ThreadId, shared: &Shared) -> Vec<UserRoutine> {
@@ -31,10 +24,15 @@ impl State {
             return Vec::new();
         }
         let of_thread = |_: &ApcId, queued: &mut QueuedRoutine| queued.target == id;
-        self.user_apcs
-            .extract_if(.., of_thread)
-            .map(|(_, queued)| queued.routine)
-            .collect()
+        let left: Vec<_> = self.user_apcs.extract_if(.., of_thread).collect();
+        for (apc, _) in &left {
+            // Still there when somebody keeps the thread's object.
+            if !self.kernel.inserted(*apc) {
+                let removed = self.kernel.remove_apc(*apc);
+                debug_assert!(removed.is_ok(), "an APC that is in no queue can go");
+            }
+        }
+        left.into_iter().map(|(_, queued)| queued.routine).collect()
     }
 }
 

@@ -145,9 +145,11 @@ fn a_user_apc_of_another_thread_ends_an_alertable_sleep() {
         let ended = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&ended);
         let sleeper = main.spawn("sleeper", move |thread| {
-            told.store(thread.sleep(10_000, true).unwrap(), Ordering::SeqCst);
+            // Longer than anybody waits for it.
+            told.store(thread.sleep(60_000, true).unwrap(), Ordering::SeqCst);
         });
         let sleeper = sleeper.unwrap();
+        main.sleep(20, false).unwrap();
         main.queue_apc(&sleeper.user_ref(), false, counting(&ran))
             .unwrap();
         assert!(main.join(&sleeper, LONG).unwrap());
@@ -363,9 +365,10 @@ fn a_region_defers_suspension() {
     }
 }
 
-/// Holds a request of this thread.
+/// Holds a request of this thread, whose event has been set before.
 fn held(main: &UserThread<'_>, file: &File) -> (apclab_host::Pending, UserEvent) {
     let event = main.create_event().unwrap();
+    main.set(&event).unwrap();
     let input = hold(How::Properly);
     let pending = main.start_ioctl(file, wdm::code::HOLD, &input, 0, &event);
     let pending = pending.unwrap();
@@ -378,7 +381,7 @@ fn handle(event: &UserEvent) -> u32 {
 }
 
 #[test]
-fn a_completion_sets_the_event_of_its_request() {
+fn a_request_resets_its_event_and_the_completion_sets_it() {
     let seen = with_driver(|main, file| {
         let (pending, event) = held(main, file);
         let state = Step::State(handle(&event));
