@@ -1,7 +1,7 @@
 //! The interface: a machine, its open handles, their requests.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -74,7 +74,7 @@ impl Host {
                 (file, state.add_irp(file, Major::Create, &[])?)
             };
             // Only a system buffer can be refused, and a create request has none.
-            let irp = irp.ok_or(Fault::Stopped)?;
+            let irp = irp.map_err(|_| Fault::Stopped)?;
             thread.dispatch_create(irp)?;
             Ok((file, irp))
         })?;
@@ -93,7 +93,7 @@ impl Host {
             machine: Arc::clone(machine),
             id: file,
             process,
-            open: true,
+            open: AtomicBool::new(true),
         })
     }
 
@@ -156,12 +156,14 @@ impl Host {
         })
     }
 
-    /// Removes the device as if it had been pulled out: the driver's requests end, the device
-    /// leaves D0, and what is sent to open handles afterwards fails. [`Host::stop`] then needs
-    /// the handles closed.
+    /// Removes the device as if it had been pulled out: the requests of its power-managed queues
+    /// end, and it leaves D0. What is sent to open handles afterwards fails when the queue is
+    /// power-managed, and otherwise is the driver's to refuse. [`Host::stop`] then needs the handles
+    /// closed.
     ///
     /// # Errors
-    /// As every call; [`HostError::NoAnswer`] when the driver does not complete its requests.
+    /// As every call; [`HostError::NoAnswer`] when the driver does not complete the requests of its
+    /// power-managed queues.
     pub fn surprise_remove(&mut self) -> Result<(), HostError> {
         if self.surprised {
             return Ok(());
@@ -198,6 +200,7 @@ impl Host {
             self.driver.query_remove()?;
             self.driver.power_down(false)?;
         }
+        self.driver.remove()?;
         let report = self.driver.unload()?;
         machine.halt(&mut machine.lock());
         machine.await_threads(machine.options.answer_deadline);
@@ -222,7 +225,7 @@ pub struct File {
     machine: Arc<Machine>,
     pub(crate) id: u64,
     pub(crate) process: u64,
-    open: bool,
+    open: AtomicBool,
 }
 
 impl File {
@@ -266,7 +269,7 @@ impl File {
         let what = format!("the dispatch of IOCTL {code:#x}");
         let irp = self.machine.system_call(process, &what, move |thread| {
             let irp = thread.lock().add_irp(file, major, &input)?;
-            if let Some(irp) = irp {
+            if let Ok(irp) = irp {
                 thread.dispatch_control(irp)?;
             }
             Ok(irp)
@@ -274,20 +277,23 @@ impl File {
         Ok(self.pending(irp, code))
     }
 
-    /// What is known of a request that has been sent. Without memory for the system buffer the I/O
-    /// manager fails it itself.
-    pub(crate) fn pending(&self, irp: Option<u64>, code: u32) -> Pending {
-        let refused = Completion {
-            status: status::INSUFFICIENT_RESOURCES,
-            information: 0,
-        };
-        let result = irp.is_none().then(|| (refused, Vec::new()));
+    /// What is known of a request that has been sent, or that the I/O manager has failed itself with
+    /// this status.
+    pub(crate) fn pending(&self, irp: Result<u64, i32>, code: u32) -> Pending {
+        let refused = irp.err().map(|status| {
+            let information = 0;
+            let completion = Completion {
+                status,
+                information,
+            };
+            (completion, Vec::new())
+        });
         Pending {
             machine: Arc::clone(&self.machine),
             irp: irp.unwrap_or(0),
             code,
             process: self.process,
-            result: Mutex::new(result),
+            result: Mutex::new(refused),
         }
     }
 
@@ -295,17 +301,23 @@ impl File {
     ///
     /// # Errors
     /// As every call.
-    pub fn close(mut self) -> Result<(), HostError> {
-        self.clean_up()
+    pub fn close(self) -> Result<(), HostError> {
+        self.close_handle()
     }
 
-    fn clean_up(&mut self) -> Result<(), HostError> {
-        if !std::mem::replace(&mut self.open, false) {
+    /// The same while others may be using the handle: requests that have been sent go on, and later
+    /// ones fail with STATUS_INVALID_HANDLE.
+    ///
+    /// # Errors
+    /// As every call.
+    pub fn close_handle(&self) -> Result<(), HostError> {
+        if !self.open.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
         let file = self.id;
         self.machine
             .system_call(self.process, "IRP_MJ_CLEANUP", move |thread: &Thread| {
+                thread.lock().io.close_handle(file);
                 if thread.dispatch_cleanup(file)? {
                     thread.dispatch_close(file)?;
                 }
@@ -317,7 +329,7 @@ impl File {
 impl Drop for File {
     /// Closes the handle. An error is not lost: the machine keeps it, and every later call has it.
     fn drop(&mut self) {
-        drop(self.clean_up());
+        drop(self.close_handle());
     }
 }
 

@@ -84,6 +84,8 @@ pub(crate) struct OpenFile {
     pub(crate) address: u64,
     /// Requests that are not completed.
     pub(crate) outstanding: usize,
+    /// Whether its handle is closed, so that nobody can send a request any more.
+    closed: bool,
     /// Whether IRP_MJ_CLEANUP has been sent.
     pub(crate) cleaned: bool,
 }
@@ -112,10 +114,18 @@ impl Io {
             process,
             address,
             outstanding: 0,
+            closed: false,
             cleaned: false,
         };
         self.files.insert(id, file);
         id
+    }
+
+    /// The handle of a file is closed.
+    pub(crate) fn close_handle(&mut self, file: u64) {
+        if let Some(file) = self.files.get_mut(&file) {
+            file.closed = true;
+        }
     }
 
     /// Requests that are not completed, for a report.
@@ -135,13 +145,17 @@ impl Io {
 }
 
 impl State {
-    /// Makes a request. `None` when there is no memory for its system buffer.
+    /// Makes a request, or gives the status with which the I/O manager fails it itself: without memory
+    /// for its system buffer, or when the handle is closed.
     pub(crate) fn add_irp(
         &mut self,
         file: u64,
         major: Major,
         input: &[u8],
-    ) -> Result<Option<u64>, BugCheck> {
+    ) -> Result<Result<u64, i32>, BugCheck> {
+        if self.io.files.get(&file).is_none_or(|file| file.closed) {
+            return Ok(Err(status::INVALID_HANDLE));
+        }
         let size = match major {
             Major::Create => 0,
             Major::Control { input, output, .. } => input.max(output),
@@ -155,7 +169,7 @@ impl State {
                 ..Request::system(size, BUFFER_TAG)
             };
             let Some(at) = self.memory.pool.allocate(request) else {
-                return Ok(None);
+                return Ok(Err(status::INSUFFICIENT_RESOURCES));
             };
             self.memory.write(at, input)?;
             Some(at)
@@ -178,7 +192,7 @@ impl State {
         if let Some(file) = self.io.files.get_mut(&file) {
             file.outstanding += 1;
         }
-        Ok(Some(id))
+        Ok(Ok(id))
     }
 
     /// Takes the completion of a request: copies the output back unless the status is of the error

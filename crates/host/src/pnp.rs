@@ -186,19 +186,22 @@ impl Driver {
         )))
     }
 
-    /// Takes the device out of D0: no new requests, and those that the driver has end first.
+    /// Takes the device out of D0, in the order of the pages "A User Unplugs a Device" and
+    /// "Surprise-Removal Sequence": the requests of power-managed queues end first. Those of other
+    /// queues, and those that the driver's dispatch callback has kept, go on until the driver ends
+    /// them, and new ones may come as long as handles are open.
     pub(crate) fn power_down(&self, surprise: bool) -> Result<(), HostError> {
         if surprise {
             self.power_all(&[Power::SurpriseRemoval])?;
         }
         self.power_all(&[Power::SelfManagedIoSuspend])?;
+        let what = "the end of the power-managed queues";
         self.machine
-            .system_call(SYSTEM_PROCESS, "the end of the requests", Thread::purge)?;
+            .system_call(SYSTEM_PROCESS, what, Thread::purge_managed)?;
         let timeout = self.machine.options.answer_deadline;
-        self.machine
-            .await_state(timeout, "the requests that the driver has", |state| {
-                (!state.io.any_outstanding()).then_some(())
-            })?;
+        self.machine.await_state(timeout, what, |state| {
+            (!state.any_managed_outstanding()).then_some(())
+        })?;
         self.power_all(&[Power::D0ExitPreInterruptsDisabled])?;
         self.machine
             .system_call(SYSTEM_PROCESS, "the end of the queues", |thread| {
@@ -208,8 +211,17 @@ impl Driver {
             Power::D0Exit,
             Power::ReleaseHardware,
             Power::SelfManagedIoFlush,
-            Power::SelfManagedIoCleanup,
         ])
+    }
+
+    /// The device has left D0 and its last handle is closed: what is left of its requests ends.
+    pub(crate) fn remove(&self) -> Result<(), HostError> {
+        let timeout = self.machine.options.answer_deadline;
+        self.machine
+            .await_state(timeout, "the requests that the driver has", |state| {
+                (!state.io.any_outstanding()).then_some(())
+            })?;
+        self.power_all(&[Power::SelfManagedIoCleanup])
     }
 
     /// Deletes the device, unloads the driver and looks for what it left.

@@ -131,6 +131,10 @@ impl File {
     pub fn close(self) -> Result<(), HostError> {
         match self.0 {}
     }
+
+    pub fn close_handle(&self) -> Result<(), HostError> {
+        match self.0 {}
+    }
 }
 
 #[allow(clippy::missing_errors_doc, missing_docs)]

@@ -145,17 +145,46 @@ fn removing_the_device_ends_a_call_and_what_is_held() {
         sender.send((reply, status_of(&request))).unwrap();
     });
     until_it_waits(&handle, session);
+    let begun = Instant::now();
     host.surprise_remove().unwrap();
     let (reply, request) = receiver.recv().unwrap();
     assert!(reply.unwrap().halted);
     assert_eq!(request, Some(status::CANCELLED));
-    // The framework decides whether the device leaves D0 while requests are still there.
-    match ended(&run) {
-        Ok(reply) => assert_eq!((reply.iterations, reply.timed_out), (1, 1)),
-        Err(status) => assert_eq!(status, status::CANCELLED),
-    }
+    // The queue is not power-managed: nobody waits for the run before the device leaves D0.
+    assert_eq!(ended(&run).unwrap_err(), status::CANCELLED);
+    assert!(begun.elapsed() < Duration::from_secs(1));
     thread.unwrap().join(SOON).unwrap();
+    // Its handles are still open, and their requests reach the driver.
+    let late = calls(&handle, session, 0, None).unwrap_err();
+    assert_eq!(late, status::REMOVED);
+    assert_eq!(handle.load(0, &asks()).unwrap_err(), status::REMOVED);
+    let again = begin(&handle, session, &bounds(1));
+    assert_eq!(ended(&again).unwrap_err(), status::REMOVED);
     drop(handle);
+    stop(host);
+}
+
+/// The handle that a call came through, and no other, is closed while the call waits.
+#[test]
+fn closing_the_handle_of_a_call_cancels_the_run() {
+    let host = machine();
+    let (handle, session) = loaded(&host, &waits());
+    let patient = RunRequest {
+        wait_deadline_ms: 2000,
+        ..bounds(1)
+    };
+    let run = begin(&handle, session, &patient);
+    let other = Handle::open(&host);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| calls(&other, session, 0, Some(0)));
+        until_it_waits(&handle, session);
+        let begun = Instant::now();
+        other.file.close_handle().unwrap();
+        assert!(waiting.join().unwrap().unwrap().halted);
+        assert!(begun.elapsed() < Duration::from_secs(1));
+    });
+    assert_eq!(ended(&run).unwrap_err(), status::CANCELLED);
+    drop((handle, other));
     stop(host);
 }
 

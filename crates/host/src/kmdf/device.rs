@@ -72,7 +72,8 @@ pub(super) struct Device {
     pub(super) interfaces: usize,
     /// Whether it is in D0, so that power-managed queues deliver.
     pub(super) working: bool,
-    /// Whether it is being removed, so that it takes no new requests.
+    /// Whether it is being removed, so that it takes no new handles, and its power-managed queues no
+    /// new requests.
     pub(super) removed: bool,
 }
 

@@ -149,9 +149,9 @@ impl Thread {
         Ok(())
     }
 
-    /// The device is being removed: no new requests, and what the driver has not got yet is
-    /// cancelled. Calls EvtIoStop for what it has.
-    pub(crate) fn purge(&self) -> Result<(), Fault> {
+    /// The device is being removed: power-managed queues take no new requests, and what the driver
+    /// has not got yet is cancelled. Calls EvtIoStop for what it has of theirs.
+    pub(crate) fn purge_managed(&self) -> Result<(), Fault> {
         /// WdfRequestStopActionPurge, and the flag for a cancelable request.
         const PURGE: u64 = 2;
         const CANCELABLE: u64 = 0x1000_0000;
@@ -206,6 +206,23 @@ impl Thread {
             Some(device) => self.delete_object(device),
             None => Ok(()),
         }
+    }
+}
+
+impl State {
+    /// Whether a request of a power-managed queue is not completed.
+    pub(crate) fn any_managed_outstanding(&self) -> bool {
+        let managed = |object: &Object| {
+            let Kind::Request(request) = &object.kind else {
+                return false;
+            };
+            let queue = request
+                .queue
+                .and_then(|queue| self.framework.objects.get(&queue));
+            let managed = matches!(queue, Some(Object { kind: Kind::Queue(queue), .. }) if queue.power_managed);
+            managed && request.stage != Stage::Completed
+        };
+        self.framework.objects.values().any(managed)
     }
 }
 

@@ -114,14 +114,18 @@ impl Thread {
             let device = device(&mut state, handle, ROUTINE)?;
             let (queue, working) = (device.default_queue, device.working);
             let attributes = device.request_attributes();
-            if device.removed {
-                drop(state);
-                return refuse(status::NO_SUCH_DEVICE);
-            }
+            let removed = device.removed;
             let Some(queue) = queue else {
                 drop(state);
                 return refuse(status::INVALID_DEVICE_REQUEST);
             };
+            // Other queues are purged when the last handle is closed.
+            if removed
+                && matches!(&state.framework.get(queue, ROUTINE)?.kind, Kind::Queue(queue) if queue.power_managed)
+            {
+                drop(state);
+                return refuse(status::NO_SUCH_DEVICE);
+            }
             let file = state.io.irps.get(&irp).map(|irp| irp.file);
             let file = file
                 .and_then(|file| state.io.files.get(&file))

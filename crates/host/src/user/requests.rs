@@ -67,7 +67,7 @@ impl UserThread<'_> {
                 let mut state = thread.lock();
                 let irp = state.add_irp(file.id, major, input)?;
                 state.change_event(object, false, "the I/O manager")?;
-                if let Some(irp) = irp.and_then(|irp| state.io.irps.get_mut(&irp)) {
+                if let Some(irp) = irp.ok().and_then(|irp| state.io.irps.get_mut(&irp)) {
                     irp.requester = Some(Requester {
                         thread: thread.id,
                         event: Some(object),
@@ -76,7 +76,7 @@ impl UserThread<'_> {
                 }
                 irp
             };
-            if let Some(irp) = irp {
+            if let Ok(irp) = irp {
                 thread.dispatch_control(irp)?;
             }
             Ok(irp)
