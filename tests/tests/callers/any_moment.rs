@@ -101,7 +101,7 @@ fn one_call() -> impl Strategy<Value = Vec<Step>> {
         })
 }
 
-fn program() -> impl Strategy<Value = ProgramBuf> {
+pub(crate) fn program() -> impl Strategy<Value = ProgramBuf> {
     let lane = prop::collection::vec(one_call(), 1..4);
     prop::collection::vec(lane, 2..4).prop_map(|lanes| {
         let lanes = (0_u8..).zip(lanes).map(|(lane, calls)| {

@@ -2,6 +2,7 @@
 
 mod any_moment;
 mod borders;
+mod conversations;
 mod ends;
 mod held;
 mod orders;
