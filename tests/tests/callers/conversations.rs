@@ -13,10 +13,11 @@ use apclab_protocol::build::ProgramBuf;
 use apclab_protocol::call::{CallReply, CallRequest, HoldRequest};
 use apclab_protocol::ioctl;
 use apclab_protocol::limits;
-use apclab_protocol::message::{LoadReply, Reply, RunReply, RunRequest};
-use apclab_protocol::program::{Apc, ApcKind};
+use apclab_protocol::message::{LoadReply, PageRequest, Reply, RunReply, RunRequest};
+use apclab_protocol::program::{Apc, ApcKind, Program};
 use apclab_protocol::status::{self, NtStatus};
 use apclab_protocol::step::Step;
+use apclab_protocol::verify::{Machine, verify};
 use apclab_tests::{Handle, bounds, machine, request, stop};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -136,7 +137,7 @@ fn any_move() -> impl Strategy<Value = Move> {
     prop_oneof![
         2 => (any::<bool>(), prop::option::weighted(0.3, any::<(Index, u8)>()))
             .prop_map(|(fresh, change)| Move::Load { fresh, change }),
-        4 => (prop_oneof![8 => Just(1_u32), 1 => 0_u32..4], 10_u32..200, prop_oneof![8 => 1_u32..20, 1 => 1_u32..4000])
+        8 => (prop_oneof![8 => Just(1_u32), 1 => 0_u32..4], 5_u32..60, prop_oneof![8 => 1_u32..20, 1 => 1_u32..4000])
             .prop_map(|(iterations, deadline_ms, wait_deadline_ms)| Move::Run { iterations, deadline_ms, wait_deadline_ms }),
         10 => (prop_oneof![8 => 0_u8..4, 1 => any::<u8>()], step(), any::<i64>(), missing)
             .prop_map(|(lane, step, register, missing)| Move::Call { lane, step, register, missing }),
@@ -145,7 +146,7 @@ fn any_move() -> impl Strategy<Value = Move> {
             .prop_map(|(apc, event)| Move::Hold { apc, event }),
         3 => any::<Index>().prop_map(Move::Withdraw),
         2 => (any::<Index>(), 0_u64..20).prop_map(|(which, ms)| Move::Await(which, ms)),
-        1 => Just(Move::Cancel),
+        3 => Just(Move::Cancel),
         1 => prop::sample::select(vec![ioctl::QUERY, ioctl::HISTOGRAM, ioctl::TRACE]).prop_map(Move::Page),
         1 => (code(), prop::collection::vec(any::<u8>(), 0..200), 0_usize..200)
             .prop_map(|(code, bytes, output)| Move::Bytes(code, bytes, output)),
@@ -159,7 +160,7 @@ fn any_move() -> impl Strategy<Value = Move> {
 }
 
 fn actor() -> impl Strategy<Value = Actor> {
-    let moves = prop::collection::vec((0..HANDLES, any_move()), 1..10);
+    let moves = prop::collection::vec((0..HANDLES, any_move()), 1..16);
     (prop::bool::weighted(0.15), moves).prop_map(|(foreign, moves)| Actor { foreign, moves })
 }
 
@@ -192,7 +193,7 @@ fn of_kernel(steps: &[Step]) -> Vec<Step> {
 
 /// Programs of caller lanes, most of them with a lane of the driver's, whose APC completes a request.
 fn program() -> impl Strategy<Value = ProgramBuf> {
-    (any_moment::program(), any::<bool>()).prop_map(|(mut program, kernel)| {
+    let programs = (any_moment::program(), any::<bool>()).prop_map(|(mut program, kernel)| {
         if kernel && let Some(last) = program.lanes.last() {
             let mut steps = of_kernel(last);
             steps.insert(
@@ -216,6 +217,11 @@ fn program() -> impl Strategy<Value = ProgramBuf> {
             program.bodies = vec![vec![], vec![], vec![completes]];
         }
         program
+    });
+    // What is refused is loaded by changed bytes.
+    programs.prop_filter("refused", |program| {
+        let bytes = program.encode();
+        Program::parse(&bytes).is_ok_and(|program| verify(&program, Machine::COMPLETE).is_ok())
     })
 }
 
@@ -461,7 +467,10 @@ impl Talk<'_> {
                 self.ioctl(file, ioctl::CANCEL, &request(session, &[]), 0)?;
             }
             Move::Page(code) => {
-                let input = request(session, &[0; 4]);
+                let input = match *code {
+                    ioctl::QUERY => request(0, &[]),
+                    _ => request(session, &PageRequest { first: 0 }.encode()),
+                };
                 self.ioctl(file, *code, &input, 4096)?;
             }
             Move::Bytes(code, bytes, room) => {
@@ -523,9 +532,15 @@ fn until_all_have_ended(host: &Host, users: &[UserHandle], patience: Duration) -
     Ok(())
 }
 
-/// A conversation, whether the run has begun when it begins, and whether those who stay suspended stay so
-/// for longer than the driver waits for them.
-fn conversation(program: ProgramBuf, begun: bool, actors: Vec<Actor>, end: End, patient: bool) {
+/// A conversation, with the deadline of the run that has begun before it, if one has; and whether those who
+/// stay suspended stay so for longer than the driver waits for them.
+fn conversation(
+    program: ProgramBuf,
+    begun: Option<u32>,
+    actors: Vec<Actor>,
+    end: End,
+    patient: bool,
+) {
     let mut host = machine();
     let open = |index| Handle::open_as(&host, PROCESSES[usize::from(index == HANDLES - 1)]);
     let world = Arc::new(World {
@@ -536,11 +551,11 @@ fn conversation(program: ProgramBuf, begun: bool, actors: Vec<Actor>, end: End, 
         wrong: Mutex::default(),
     });
     let first = &world.handles[0];
-    let run = first.load(0, &world.program).ok().filter(|_| begun);
-    let run = run.map(|session| {
-        world.session.store(session, Ordering::Relaxed);
+    let session = first.load(0, &world.program).unwrap();
+    world.session.store(session, Ordering::Relaxed);
+    let run = begun.map(|deadline_ms| {
         let bounds = RunRequest {
-            deadline_ms: 100,
+            deadline_ms,
             wait_deadline_ms: 10,
             ..bounds(1)
         };
@@ -608,7 +623,7 @@ fn conversation(program: ProgramBuf, begun: bool, actors: Vec<Actor>, end: End, 
 
 fn cases() -> u32 {
     let number = std::env::var("APCLAB_CONVERSATIONS");
-    number.map_or(96, |number| number.parse().expect("a number"))
+    number.map_or(256, |number| number.parse().expect("a number"))
 }
 
 proptest! {
@@ -617,7 +632,7 @@ proptest! {
     #[test]
     fn no_conversation_of_hostile_threads_harms_the_machine(
         program in program(),
-        begun in prop::bool::weighted(0.8),
+        begun in prop::option::weighted(0.8, 5_u32..60),
         actors in prop::collection::vec(actor(), 1..5),
         end in end(),
         patient in prop::bool::weighted(0.02),
