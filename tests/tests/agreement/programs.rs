@@ -172,8 +172,8 @@ fn lane() -> impl Strategy<Value = Vec<Step>> {
     in_turn(nested.boxed())
 }
 
-/// Gives each step that answers a register of its own.
-fn number_registers(steps: &mut [Step]) {
+/// Gives each step that answers a register of its own: the first ones. So many.
+fn number_registers(steps: &mut [Step]) -> u8 {
     let mut next = 0;
     for step in steps {
         let (Step::ApcsDisabled { to }
@@ -181,11 +181,15 @@ fn number_registers(steps: &mut [Step]) {
         | Step::Irql { to }
         | Step::Ran { to, .. }
         | Step::WaitFor { to, .. }
+        | Step::WaitAs { to, .. }
+        | Step::Sleep { to, .. }
         | Step::Try { to, .. }
         | Step::Load { to, .. }
         | Step::AcquiredExclusive { to, .. }
         | Step::AcquiredShared { to, .. }
         | Step::ReleaseFor { to, .. }
+        | Step::Suspend { to: Some(to), .. }
+        | Step::Resume { to: Some(to), .. }
         | Step::Queue { to: Some(to), .. }) = step
         else {
             continue;
@@ -193,27 +197,23 @@ fn number_registers(steps: &mut [Step]) {
         *to = next;
         next += 1;
     }
+    next
 }
 
-/// The registers that [`number_registers`] has given.
-fn answers(steps: &[Step]) -> impl Iterator<Item = u8> {
-    let answers = |step: &&Step| {
-        matches!(
-            step,
-            Step::ApcsDisabled { .. }
-                | Step::AllApcsDisabled { .. }
-                | Step::Irql { .. }
-                | Step::Ran { .. }
-                | Step::WaitFor { .. }
-                | Step::Try { .. }
-                | Step::Load { .. }
-                | Step::AcquiredExclusive { .. }
-                | Step::AcquiredShared { .. }
-                | Step::ReleaseFor { .. }
-                | Step::Queue { to: Some(_), .. }
-        )
-    };
-    (0_u8..).take(steps.iter().filter(answers).count())
+/// Gives each step of lanes and bodies that answers a register of its own. What is observed then: these
+/// registers, and the first variable.
+pub(super) fn observe(lanes: &mut [Vec<Step>], bodies: &mut [Vec<Step>]) -> Vec<Observed> {
+    let mut observed = Vec::new();
+    for (lane, steps) in (0..).zip(lanes) {
+        let answers = 0..number_registers(steps);
+        observed.extend(answers.map(|register| Observed::Register { lane, register }));
+    }
+    for (apc, steps) in (0..).zip(bodies) {
+        let answers = 0..number_registers(steps);
+        observed.extend(answers.map(|register| Observed::ApcRegister { apc, register }));
+    }
+    observed.push(Observed::Variable(0));
+    observed
 }
 
 /// A random program of two or three lanes, of which every answer and the variable are observed.
@@ -234,19 +234,7 @@ pub(super) fn program() -> impl Strategy<Value = ProgramBuf> {
         let last = u8::try_from(lanes.len() - 1).unwrap_or(0);
         let (mut lanes, raw): (Vec<_>, Vec<_>) = lanes.into_iter().unzip();
         let mut bodies = vec![first.unwrap_or_default(), second.unwrap_or_default()];
-        for steps in lanes.iter_mut().chain(&mut bodies) {
-            number_registers(steps);
-        }
-        let of_lanes = (0_u8..).zip(&lanes).flat_map(|(lane, steps)| {
-            answers(steps).map(move |register| Observed::Register { lane, register })
-        });
-        let of_bodies = (0_u8..).zip(&bodies).flat_map(|(apc, steps)| {
-            answers(steps).map(move |register| Observed::ApcRegister { apc, register })
-        });
-        let observed = of_lanes
-            .chain(of_bodies)
-            .chain([Observed::Variable(0)])
-            .collect();
+        let observed = observe(&mut lanes, &mut bodies);
         ProgramBuf {
             variables: vec![0],
             events: vec![Event {
