@@ -95,7 +95,7 @@ impl HostTarget {
 
     /// A machine that is fit for the schedules of this program.
     pub(crate) fn scheduled(&mut self, program: &ProgramBuf) -> Result<&mut Machine, TargetError> {
-        let short = schedules::longest_time_out(program);
+        let short = schedules::longest_short_time_out(program);
         let unfit = self.options.short_timeout != short || self.options.schedule == Schedule::Free;
         if unfit {
             self.finish()?;

@@ -283,6 +283,24 @@ pub fn longest_time_out(program: &ProgramBuf) -> Duration {
     } else {
         u32::MAX
     };
+    longest_below(program, least)
+}
+
+/// The longest time-out of the program that may be over at any moment, in a machine that is scheduled; zero
+/// when there is none. With caller lanes it is shorter than the slices in which the driver waits for these
+/// lanes. Otherwise any number of slices could go by at once, and the iteration's deadline with them.
+pub(crate) fn longest_short_time_out(program: &ProgramBuf) -> Duration {
+    /// The driver's slices have 250 ms, see `src/run/callers.rs`.
+    const LEAST_LONG_MS: u32 = 200;
+    if callers::has_callers(program) {
+        longest_below(program, LEAST_LONG_MS)
+    } else {
+        longest_time_out(program)
+    }
+}
+
+/// The longest time-out of the program that is less than so many milliseconds; zero when there is none.
+fn longest_below(program: &ProgramBuf, least: u32) -> Duration {
     let steps = program.lanes.iter().flatten();
     let times = steps.filter_map(|step| match step {
         Step::WaitFor { milliseconds, .. }
@@ -315,6 +333,24 @@ mod tests {
         program.callers = vec![true];
         assert_eq!(longest(&program), 1999);
         assert_eq!(longest(&ProgramBuf::default()), 0);
+    }
+
+    #[test]
+    fn the_drivers_slices_are_longer_than_what_is_short_with_caller_lanes() {
+        let sleep = |milliseconds| Step::Sleep {
+            milliseconds,
+            alertable: true,
+            to: 0,
+        };
+        let mut program = ProgramBuf {
+            lanes: vec![vec![sleep(1000), sleep(199), sleep(200)]],
+            ..ProgramBuf::default()
+        };
+        let short = |program: &ProgramBuf| longest_short_time_out(program).as_millis();
+        assert_eq!(short(&program), 1000);
+        program.callers = vec![true];
+        assert_eq!(short(&program), 199);
+        assert_eq!(longest_time_out(&program).as_millis(), 1000);
     }
 
     #[test]
