@@ -267,8 +267,11 @@ pub(crate) unsafe fn state(device: WDFDEVICE) -> Option<Shared<Device>> {
     Some(state)
 }
 
-/// `EvtDeviceContextCleanup`: nothing runs any more. IRQL: PASSIVE_LEVEL.
+/// `EvtDeviceContextCleanup`: no request is left. IRQL: PASSIVE_LEVEL.
 unsafe extern "C" fn device_cleanup(device: WDFOBJECT) {
+    // SAFETY: the framework cleans a device up at PASSIVE_LEVEL; no other token exists in the callback.
+    let irql = unsafe { Passive::assume() };
+    wdm::dispatch::await_leaving(&irql);
     // SAFETY: the device was created with a DeviceContext, and is not gone yet.
     if let Some(context) = unsafe { context::of::<DeviceContext>(device) } {
         let raw = context.device.swap(core::ptr::null_mut(), Ordering::AcqRel);

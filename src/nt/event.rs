@@ -139,6 +139,14 @@ fn relative(milliseconds: u32) -> LARGE_INTEGER {
     }
 }
 
+/// Sleeps (`KeDelayExecutionThread`): kernel mode, not alertable.
+pub(crate) fn delay(milliseconds: u32, _irql: &impl AtMostApcLevel) {
+    let mut interval = relative(milliseconds);
+    #[allow(clippy::cast_possible_truncation, reason = "KernelMode is 0")]
+    // SAFETY: the interval is a local, and the token shows IRQL <= APC_LEVEL. It says nothing but success.
+    let _ = unsafe { ntddk::KeDelayExecutionThread(KernelMode as i8, 0, &raw mut interval) };
+}
+
 /// Waits for one event: kernel mode, not alertable, so that kernel APCs run inside the wait.
 pub(crate) fn wait(event: &Event, milliseconds: u32, _irql: &impl AtMostApcLevel) -> Waited {
     let mut timeout = relative(milliseconds);

@@ -297,7 +297,7 @@ impl Run {
     /// the last lane to finish, while the others stand still with no APC queued.
     pub(crate) fn finish_iteration(&self, irql: &Passive) {
         let cancelled = self.control.cancelled();
-        let timed_out = self.timed_out.swap(false, Ordering::AcqRel);
+        let timed_out = self.timed_out.load(Ordering::Acquire);
         let past_deadline = self.past_deadline();
         let iterations = self.tally.with(|tally| {
             if timed_out && past_deadline && !self.program.has_callers {
@@ -324,8 +324,15 @@ impl Run {
             tally.iterations
         });
         let done = iterations.is_none_or(|done| done >= self.request.iterations);
-        self.over
-            .store(done || cancelled || past_deadline, Ordering::Release);
+        self.locks.release_handed_over(irql);
+        if done || cancelled || past_deadline {
+            self.over.store(true, Ordering::Release);
+            self.trace.record_next(false);
+            // Nothing is reset: a call that was left behind is to find the run halted at every moment.
+            self.close();
+            return;
+        }
+        self.timed_out.store(false, Ordering::Release);
         self.reset_values();
         for (index, event) in self.program.events.iter().enumerate() {
             match self.events.get(index) {
@@ -334,15 +341,11 @@ impl Run {
                 None => {}
             }
         }
-        self.locks.release_handed_over(irql);
         self.apcs.reset_counts();
         self.barrier.reset();
         self.control.rearm();
         let next = iterations.unwrap_or(0).saturating_add(1);
         self.trace.record_next(next == self.request.trace_iteration);
-        if self.over() {
-            self.close();
-        }
     }
 
     /// The reply to the run's request.

@@ -2,6 +2,7 @@
 //! and ahead of the framework's critical region. Everything else goes on to the framework.
 
 use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use apclab_guards::Passive;
 use apclab_protocol::ioctl;
@@ -14,6 +15,7 @@ use wdk_sys::{
 use super::irp::Irp;
 use crate::calls;
 use crate::device;
+use crate::nt::event::delay;
 
 /// Has the framework call the dispatch callback. In `EvtDriverDeviceAdd`, once the device exists.
 ///
@@ -43,6 +45,39 @@ pub(crate) fn configure(device: WDFDEVICE) -> Result<(), NtStatus> {
     }
 }
 
+/// Threads in this driver's part of a request.
+///
+/// Nothing else keeps the code when the request has been completed and its handle closed, and a thread that is
+/// suspended on its way out is there for as long as it stays so: completing, and leaving a lock, lower the IRQL
+/// or leave a region, and there a suspension comes that was waiting.
+static INSIDE: AtomicU32 = AtomicU32::new(0);
+
+/// Counts the thread that made it, while it lives.
+struct Inside;
+
+impl Inside {
+    fn enter() -> Self {
+        INSIDE.fetch_add(1, Ordering::AcqRel);
+        Self
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Waits until no thread is in the driver's part of a request, as a driver that has a remove lock waits
+/// (`IoReleaseRemoveLockAndWait`): for as long as user mode has one suspended there, just as it could keep
+/// the handle open. The device is being removed, so that no thread comes in any more.
+pub(crate) fn await_leaving(irql: &Passive) {
+    const SLICE_MS: u32 = 20;
+    while INSIDE.load(Ordering::Acquire) != 0 {
+        delay(SLICE_MS, irql);
+    }
+}
+
 /// `EvtDeviceWdmIrpDispatch`. IRQL <= DISPATCH_LEVEL, and PASSIVE_LEVEL for every request of user mode.
 unsafe extern "C" fn dispatch(
     device: WDFDEVICE,
@@ -53,6 +88,7 @@ unsafe extern "C" fn dispatch(
     irp: PIRP,
     context: WDFCONTEXT,
 ) -> NTSTATUS {
+    let _inside = Inside::enter();
     if !matches!(code, ioctl::CALL | ioctl::HOLD) {
         // SAFETY: device, IRP and context are those that the framework gave; the IRP is given back.
         return unsafe {
