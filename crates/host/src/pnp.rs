@@ -1,6 +1,8 @@
 //! The life of the driver: loaded, started, removed, unloaded, and what it left behind.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::Options;
 use crate::bindings;
@@ -8,7 +10,7 @@ use crate::dispatch::Fault;
 use crate::exports::SYSTEM_THREAD;
 use crate::image::{Image, LoadError};
 use crate::kmdf::{DRIVER_UNLOAD, Power};
-use crate::machine::{Machine, SYSTEM_PROCESS};
+use crate::machine::{Machine, SYSTEM_PROCESS, State};
 use crate::memory::tag_text;
 use crate::report::{HostError, Leak, StartError, StopReport};
 use crate::status;
@@ -244,11 +246,36 @@ impl Driver {
                 "the driver has no DriverUnload routine".to_owned(),
             ));
         }
+        self.check_left()?;
         if !self.machine.lock().framework.unloaded {
             let reason = "the driver's unload routine did not call the framework's".to_owned();
             return Err(HostError::Unload(reason));
         }
         self.check_unloaded()
+    }
+
+    /// No thread may be in the driver's code when that goes, as one is that is suspended there.
+    fn check_left(&self) -> Result<(), HostError> {
+        /// Those on their way out need no longer.
+        const LEAVING: Duration = Duration::from_millis(50);
+        let inside = |state: &State| {
+            let mut threads = state.threads.values();
+            let inside = threads.find(|shared| shared.serving.load(Ordering::SeqCst));
+            inside.map(|shared| shared.name.clone())
+        };
+        let left = self
+            .machine
+            .await_state(LEAVING, "the last thread in the driver", |state| {
+                inside(state).is_none().then_some(())
+            });
+        match left {
+            Err(HostError::NoAnswer(_)) => {
+                let name = inside(&self.machine.lock()).unwrap_or_default();
+                let reason = format!("the thread {name} is still in the code of the driver");
+                Err(HostError::Unload(reason))
+            }
+            left => left,
+        }
     }
 
     fn check_unloaded(&self) -> Result<StopReport, HostError> {

@@ -158,6 +158,10 @@ impl UserHandle {
         match self.0 {}
     }
 
+    pub fn resume(&self) -> Result<u32, HostError> {
+        match self.0 {}
+    }
+
     pub fn join(&self, _timeout: Duration) -> Result<(), HostError> {
         match self.0 {}
     }

@@ -4,8 +4,10 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use apclab_protocol::build::ProgramBuf;
+use apclab_protocol::call::CallReply;
+use apclab_protocol::ioctl;
 use apclab_protocol::limits;
-use apclab_protocol::message::{Ended, RunRequest};
+use apclab_protocol::message::{Ended, Reply as _, RunRequest};
 use apclab_protocol::status;
 use apclab_protocol::step::Step;
 use apclab_tests::{Handle, bounds, machine, stop};
@@ -252,4 +254,35 @@ fn a_call_that_is_suspended_between_two_steps_is_left_behind() {
         length: 60,
     };
     left_behind(&[&[repeat], &[Step::Irql { to: 0 }; 60][..], &[Step::End]].concat());
+}
+
+/// A thread that is suspended on its way out of the driver is still there when its request has been completed and
+/// its handle closed. Then nothing but the driver itself keeps the driver's code.
+#[test]
+fn the_driver_stays_until_a_suspended_thread_has_left_it() {
+    for attempt in 0..12 {
+        let host = machine();
+        let handle = Arc::new(Handle::open(&host));
+        let user = Arc::clone(&handle);
+        let leaving = host.spawn_user(&handle.file, "leaving", move |thread| {
+            // Until the handle is closed, or the machine stopped.
+            let sends = || thread.ioctl(&user.file, ioctl::CALL, &[], &mut [0; CallReply::SIZE]);
+            while sends().is_ok_and(|completion| completion.status == status::INPUT_TOO_SHORT) {}
+        });
+        let leaving = leaving.unwrap();
+        let target = leaving.user_ref();
+        as_user(&host, &handle.file, move |thread| {
+            std::thread::sleep(Duration::from_micros(attempt * 30));
+            thread.suspend(&target).unwrap();
+        });
+        // Wherever it is, it stands still from now on.
+        std::thread::sleep(Duration::from_millis(1));
+        handle.file.close_handle().unwrap();
+        let resumes = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(150));
+            drop(leaving.resume());
+        });
+        stop(host);
+        resumes.join().unwrap();
+    }
 }

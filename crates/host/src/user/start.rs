@@ -52,6 +52,14 @@ impl UserHandle {
         &self.ended
     }
 
+    /// [`Host::resume`] of this thread, also while the machine is being stopped.
+    ///
+    /// # Errors
+    /// As every call.
+    pub fn resume(&self) -> Result<u32, HostError> {
+        self.machine.resume_user(&self.reference)
+    }
+
     /// Waits at most `timeout` for the end of the thread, from outside of the machine.
     ///
     /// # Errors
@@ -94,18 +102,7 @@ impl Host {
     /// # Errors
     /// As every call.
     pub fn resume(&self, thread: &UserRef) -> Result<u32, HostError> {
-        let machine = self.machine();
-        let mut state = machine.lock();
-        if machine.stopped() {
-            return Err(state.error());
-        }
-        let Some(id) = thread.alive(&state) else {
-            return Ok(0);
-        };
-        let before = state.kernel.resume(id);
-        state.wake();
-        machine.reschedule(&mut state);
-        Ok(before)
+        self.machine().resume_user(thread)
     }
 
     /// Makes a critical section of user mode.
@@ -118,6 +115,20 @@ impl Host {
 }
 
 impl Machine {
+    fn resume_user(&self, thread: &UserRef) -> Result<u32, HostError> {
+        let mut state = self.lock();
+        if self.stopped() {
+            return Err(state.error());
+        }
+        let Some(id) = thread.alive(&state) else {
+            return Ok(0);
+        };
+        let before = state.kernel.resume(id);
+        state.wake();
+        self.reschedule(&mut state);
+        Ok(before)
+    }
+
     pub(super) fn spawn_user(
         self: &Arc<Self>,
         process: u64,
