@@ -225,6 +225,10 @@ impl UserThread<'_> {
         match self.0 {}
     }
 
+    pub fn cancel_all(&self, _file: &File) -> Result<(), HostError> {
+        match self.0 {}
+    }
+
     pub fn create_event(&self) -> Result<UserEvent, HostError> {
         match self.0 {}
     }
@@ -259,6 +263,10 @@ impl UserThread<'_> {
     }
 
     pub fn resume(&self, _target: &UserRef) -> Result<u32, HostError> {
+        match self.0 {}
+    }
+
+    pub fn terminate(&self, _target: &UserRef) -> Result<(), HostError> {
         match self.0 {}
     }
 

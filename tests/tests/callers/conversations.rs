@@ -71,6 +71,8 @@ enum Move {
     },
     /// Cancels a request of this thread's that is pending.
     Withdraw(Index),
+    /// Cancels all that was sent through the handle.
+    WithdrawAll,
     /// Waits for a request of this thread's that is pending.
     Await(Index, u64),
     Cancel,
@@ -81,6 +83,7 @@ enum Move {
     Suspend(Index, Option<u64>),
     Resume(Index),
     Queue(Index, bool),
+    Terminate(Index),
     Sleep(u32, bool),
 }
 
@@ -151,6 +154,8 @@ fn any_move() -> impl Strategy<Value = Move> {
         1 => (code(), prop::collection::vec(any::<u8>(), 0..200), 0_usize..200)
             .prop_map(|(code, bytes, output)| Move::Bytes(code, bytes, output)),
         1 => Just(Move::Close),
+        1 => Just(Move::WithdrawAll),
+        1 => any::<Index>().prop_map(Move::Terminate),
         4 => (any::<Index>(), prop::option::weighted(0.8, 0_u64..3000))
             .prop_map(|(who, micros)| Move::Suspend(who, micros)),
         2 => any::<Index>().prop_map(Move::Resume),
@@ -245,6 +250,14 @@ struct Talk<'t> {
 
 /// How far a thread came: the machine may have been switched off.
 type Talked<T> = Result<T, HostError>;
+
+/// Nothing comes of what is done to, or by, a thread that has ended.
+fn ended_or(result: Talked<()>) -> Talked<()> {
+    match result {
+        Err(HostError::ThreadEnded) => Ok(()),
+        result => result,
+    }
+}
 
 impl World {
     fn wrong(&self, what: String) {
@@ -398,11 +411,7 @@ impl Talk<'_> {
     }
 
     fn suspend(&self, who: &UserRef, micros: Option<u64>) -> Talked<()> {
-        match self.user.suspend(who) {
-            Ok(_) => {}
-            Err(HostError::ThreadEnded) => return Ok(()),
-            Err(error) => return Err(error),
-        }
+        ended_or(self.user.suspend(who).map(drop))?;
         if let Some(micros) = micros {
             std::thread::sleep(Duration::from_micros(micros));
             self.resume(who)?;
@@ -411,10 +420,7 @@ impl Talk<'_> {
     }
 
     fn resume(&self, who: &UserRef) -> Talked<()> {
-        match self.user.resume(who) {
-            Ok(_) | Err(HostError::ThreadEnded) => Ok(()),
-            Err(error) => Err(error),
-        }
+        ended_or(self.user.resume(who).map(drop))
     }
 
     fn one(&mut self, handle: usize, next: &Move) -> Talked<()> {
@@ -478,6 +484,13 @@ impl Talk<'_> {
                 self.start(file, *code, bytes, *room, event)?;
             }
             Move::Close => file.close_handle()?,
+            Move::WithdrawAll => self.user.cancel_all(file)?,
+            Move::Terminate(who) => {
+                if let Some(who) = world.user(who) {
+                    // When that has ended nothing has happened.
+                    ended_or(self.user.terminate(who))?;
+                }
+            }
             Move::Suspend(who, micros) => {
                 if let Some(who) = world.user(who) {
                     self.suspend(who, *micros)?;
@@ -568,7 +581,8 @@ fn conversation(
             let shared = Arc::clone(&world);
             let body = move |user: &UserThread<'_>| {
                 let talked = talk(&shared, user, &moves);
-                if let Err(error) = talked
+                // Whoever was terminated stops talking.
+                if let Err(error) = ended_or(talked)
                     && !matches!(end, End::SwitchedOff(_))
                 {
                     shared.wrong(error.to_string());

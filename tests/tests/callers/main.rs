@@ -1,5 +1,6 @@
 //! Caller lanes by their IOCTLs: CALL and HOLD, from threads that behave and from such that do not.
 
+mod abandoned;
 mod any_moment;
 mod borders;
 mod conversations;

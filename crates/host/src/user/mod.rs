@@ -51,10 +51,14 @@ impl<'a> UserThread<'a> {
 impl UserThread<'_> {
     /// What the program is told of a call that did not work.
     fn told<R>(&self, result: Result<R, Fault>) -> Result<R, HostError> {
-        result.map_err(|fault| {
+        let result = result.map_err(|fault| {
             self.thread.stop(fault);
             self.thread.lock().error()
-        })
+        })?;
+        if self.thread.shared.terminating.load(Ordering::SeqCst) {
+            return Err(HostError::ThreadEnded);
+        }
+        Ok(result)
     }
 
     /// The end of a time-out that begins now.
@@ -236,6 +240,19 @@ impl UserThread<'_> {
             Ok(before)
         }))?;
         before.ok_or(HostError::ThreadEnded)
+    }
+
+    /// `TerminateThread`, as far as the driver sees it: the thread is terminating from now on. Where it
+    /// is in the kernel it goes on; its call there, and each further one, fails with
+    /// [`HostError::ThreadEnded`], and its program is to return then. One that is suspended has to be
+    /// resumed for that, and a wait does not end for it.
+    ///
+    /// # Errors
+    /// [`HostError::ThreadEnded`] when it has ended, or is this thread; otherwise as every call.
+    pub fn terminate(&self, target: &UserRef) -> Result<(), HostError> {
+        let terminates = |thread: &Thread| Ok(target.terminate(&thread.lock()));
+        let known = self.told(self.thread.user_call(terminates))?;
+        known.then_some(()).ok_or(HostError::ThreadEnded)
     }
 
     /// Makes a critical section.

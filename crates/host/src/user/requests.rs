@@ -81,8 +81,24 @@ impl UserThread<'_> {
             }
             Ok(irp)
         });
-        let irp = self.told(sent)?;
-        Ok(file.pending(irp, code))
+        self.told(sent.map(|irp| file.pending(irp, code)))
+    }
+
+    /// Asks for the cancellation of every request that was sent through a handle (`CancelIoEx` without
+    /// an OVERLAPPED), also of those that other threads wait for.
+    ///
+    /// # Errors
+    /// As every call.
+    pub fn cancel_all(&self, file: &File) -> Result<(), HostError> {
+        self.told(self.thread.user_call(|thread| {
+            let irps: Vec<u64> = {
+                let state = thread.lock();
+                let irps = state.io.irps.iter();
+                let sent = irps.filter(|(_, irp)| irp.file == file.id && irp.outstanding());
+                sent.map(|(id, _)| *id).collect()
+            };
+            irps.into_iter().try_for_each(|irp| thread.cancel_irp(irp))
+        }))
     }
 
     /// Asks for the cancellation of a request (`CancelIoEx`), in this thread.

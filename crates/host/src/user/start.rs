@@ -33,6 +33,17 @@ impl UserRef {
     }
 }
 
+impl UserRef {
+    /// The thread is terminating from now on. Whether it has not ended.
+    pub(super) fn terminate(&self, state: &State) -> bool {
+        let alive = self.alive(state).is_some();
+        if alive {
+            self.shared.terminating.store(true, Ordering::SeqCst);
+        }
+        alive
+    }
+}
+
 /// A thread of user mode that has been started. Dropping this lets it go on alone.
 #[derive(Debug)]
 pub struct UserHandle {
