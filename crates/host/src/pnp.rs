@@ -14,7 +14,7 @@ use crate::machine::{Machine, SYSTEM_PROCESS, State};
 use crate::memory::tag_text;
 use crate::report::{HostError, Leak, StartError, StopReport};
 use crate::status;
-use crate::thread::Thread;
+use crate::thread::{Role, Thread};
 
 /// The size of DRIVER_OBJECT on x64.
 const DRIVER_OBJECT: usize = 0x150;
@@ -254,13 +254,16 @@ impl Driver {
         self.check_unloaded()
     }
 
-    /// No thread may be in the driver's code when that goes, as one is that is suspended there.
+    /// No thread may be in the driver's code when that goes, as one is that is suspended there. The
+    /// driver's own threads are leaks then.
     fn check_left(&self) -> Result<(), HostError> {
         /// Those on their way out need no longer.
         const LEAVING: Duration = Duration::from_millis(50);
         let inside = |state: &State| {
             let mut threads = state.threads.values();
-            let inside = threads.find(|shared| shared.serving.load(Ordering::SeqCst));
+            let inside = threads.find(|shared| {
+                shared.role != Role::System && shared.serving.load(Ordering::SeqCst)
+            });
             inside.map(|shared| shared.name.clone())
         };
         let left = self

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long the driver may take: it looks every 250 ms.
-const LOOKS: Duration = Duration::from_millis(1000);
+const LOOKS: Duration = Duration::from_secs(1);
 
 /// A lane that waits in each of the ways in which a call can, for an event that nobody sets.
 fn programs() -> Vec<ProgramBuf> {
@@ -72,7 +72,7 @@ fn disturbed(
     let begun = Instant::now();
     let target = waiting.user_ref();
     as_user(&host, &handle.file, move |thread| {
-        disturbs(thread, &other, &target)
+        disturbs(thread, &other, &target);
     });
     let told = told.recv().unwrap();
     assert!(begun.elapsed() < LOOKS, "{:?}", begun.elapsed());
@@ -88,7 +88,7 @@ fn disturbed(
 fn cancelling_the_request_of_a_call_cancels_the_run() {
     for program in programs() {
         let told = disturbed(&program, |thread, handle, _| {
-            thread.cancel_all(&handle.file).unwrap()
+            thread.cancel_all(&handle.file).unwrap();
         });
         assert!(told.unwrap().unwrap().halted);
     }
@@ -98,7 +98,7 @@ fn cancelling_the_request_of_a_call_cancels_the_run() {
 fn a_thread_that_terminates_in_a_call_cancels_the_run() {
     for program in programs() {
         let told = disturbed(&program, |thread, _, target| {
-            thread.terminate(target).unwrap()
+            thread.terminate(target).unwrap();
         });
         assert_eq!(told.unwrap_err(), HostError::ThreadEnded);
     }
