@@ -22,7 +22,7 @@ const GUARDED_MUTEX: u8 = 3;
 const MUTEX: u8 = 4;
 const RESOURCE: u8 = 5;
 const EVENTS: u8 = 2;
-/// The APCs of user mode.
+/// The APCs of user mode: one to each of two caller lanes, and a special one to either.
 const USER: std::ops::Range<u8> = 0..3;
 const COMPLETION: u8 = 3;
 /// The APCs to the driver's lane, if there is one.
@@ -55,7 +55,11 @@ fn wait() -> impl Strategy<Value = Step> {
 
 /// The waits of caller lanes alone.
 fn wait_as() -> impl Strategy<Value = Step> {
-    let modes = prop::sample::select(WaitMode::ALL.to_vec());
+    let modes = prop_oneof![
+        1 => Just(WaitMode::User),
+        1 => Just(WaitMode::KernelAlertable),
+        2 => Just(WaitMode::UserAlertable),
+    ];
     (0..EVENTS, TIME_OUTS, modes).prop_map(|(event, milliseconds, mode)| Step::WaitAs {
         event,
         to: 0,
@@ -147,9 +151,17 @@ fn kernel_steps(
     prop::collection::vec(nested, 1..=most).prop_map(|parts| parts.concat())
 }
 
-fn call() -> impl Strategy<Value = Vec<Step>> {
+/// A call, with the lane's own user APC ahead of it or not.
+fn call(lane: u8) -> impl Strategy<Value = Vec<Step>> {
     let waits = prop_oneof![1 => wait(), 3 => wait_as()].boxed();
-    kernel_steps(waits, 2).prop_map(|steps| block(|length| Step::Call { length }, &steps))
+    (any::<bool>(), kernel_steps(waits, 2)).prop_map(move |(queued, steps)| {
+        let call = block(|length| Step::Call { length }, &steps);
+        let own = Step::Queue {
+            apc: lane,
+            to: Some(0),
+        };
+        [&[own][..usize::from(queued)], &call].concat()
+    })
 }
 
 /// One step of user mode.
@@ -198,11 +210,11 @@ fn user_wrap(around: UserAround, inner: &[Step]) -> Vec<Step> {
 fn user_steps(lane: u8) -> impl Strategy<Value = Vec<Step>> {
     let leaf = prop_oneof![
         1 => user_step().prop_map(|step| vec![step]),
-        1 => call(),
+        1 => call(lane),
     ];
     let around = prop_oneof![
-        2 => Just(UserAround::Suspended(1 - lane)),
-        3 => (0..SECTIONS).prop_map(UserAround::Section),
+        1 => Just(UserAround::Suspended(1 - lane)),
+        2 => (0..SECTIONS).prop_map(UserAround::Section),
         1 => (0..SECTIONS).prop_map(UserAround::Try),
         1 => Just(UserAround::Repeat),
     ];
@@ -235,7 +247,7 @@ type Parts = (
     (Vec<Step>, Option<Vec<Step>>),
     Option<(Vec<Step>, Vec<Vec<Step>>)>,
     Start,
-    [u8; 3],
+    u8,
     bool,
 );
 
@@ -246,12 +258,11 @@ fn parts() -> impl Strategy<Value = Parts> {
         1 => Just(Start::Last),
         2 => Just(Start::Never),
     ];
-    let targets = prop::array::uniform3(0..2_u8);
     let driver = prop::option::weighted(0.35, driver());
-    (callers, driver, start, targets, prop::bool::weighted(0.2))
+    (callers, driver, start, 0..2_u8, prop::bool::weighted(0.2))
 }
 
-fn assemble(((mut first, second), driver, start, targets, meets): Parts) -> ProgramBuf {
+fn assemble(((mut first, second), driver, start, special, meets): Parts) -> ProgramBuf {
     match start {
         Start::First => first.insert(0, Step::Start { apc: COMPLETION }),
         Start::Last => first.push(Step::Start { apc: COMPLETION }),
@@ -272,9 +283,9 @@ fn assemble(((mut first, second), driver, start, targets, meets): Parts) -> Prog
         lane: if usize::from(lane) < callers { lane } else { 0 },
     };
     let mut apcs = vec![
-        apc(ApcKind::User, targets[0]),
-        apc(ApcKind::User, targets[1]),
-        apc(ApcKind::SpecialUser, targets[2]),
+        apc(ApcKind::User, 0),
+        apc(ApcKind::User, 1),
+        apc(ApcKind::SpecialUser, special),
         apc(ApcKind::Completion, 0),
     ];
     let mut bodies = vec![Vec::new(); apcs.len()];
