@@ -2,8 +2,8 @@
 //!
 //! The requests are untrusted, and their thread may be suspended, or asked to end, at any moment. So whatever
 //! a handler works with is kept by clones of its own, and those are gone before it completes the IRP: with
-//! the IRP goes what keeps the device, and at last this code. A request that is held may be completed by
-//! another thread at once, so only its run is still touched then.
+//! the IRP goes what keeps the device. The code stays until the thread has left it ([`crate::wdm::dispatch`]).
+//! A request that is held may be completed by another thread at once, so only its run is still touched then.
 
 use apclab_guards::Passive;
 use apclab_protocol::call::{CallReply, CallRequest, HoldRequest};
