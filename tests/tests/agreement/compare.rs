@@ -1,7 +1,7 @@
 //! One program on model and host.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use apclab_client::exploration::{Profile, Unexplored, explore};
@@ -10,9 +10,9 @@ use apclab_client::{HostTarget, RunOptions, RunOutcome, Target};
 use apclab_host::Options;
 use apclab_protocol::build::ProgramBuf;
 
-/// Schedules by chance that are tried at a time, of either kind.
+/// Schedules by chance that are tried at a time, of either kind; and iterations without any.
 const BATCH: u32 = 4;
-/// Those that are tried of each program, also when all has been seen.
+/// Which part of the schedules is tried also when all has been seen.
 const LEAST: u32 = 16;
 
 /// How host and model compare.
@@ -75,6 +75,8 @@ fn run(
     let options = RunOptions {
         iterations,
         deadline: Duration::from_mins(1),
+        // The clock of lanes that run at the same time is a real one, and the machine may be busy.
+        wait_deadline: Duration::from_secs(2),
         ..RunOptions::default()
     };
     let result = match host
@@ -91,15 +93,17 @@ fn run(
         hangs: result.timed_out > 0 || result.deadlocks > 0,
         complete: scheduled.complete,
     };
+    let with = |schedule: Option<&Schedules>| match schedule {
+        Some(schedule) => format!("with schedule {schedule}"),
+        None => "with lanes that run at the same time".to_owned(),
+    };
     if let Some(outcome) = seen.outcomes.difference(&allowed.outcomes).next() {
-        return Err(format!(
-            "the host alone has {outcome:?}, with schedule {}",
-            scheduled.first[outcome]
-        ));
+        let with = with(scheduled.first.get(outcome));
+        return Err(format!("the host alone has {outcome:?}, {with}"));
     }
     if seen.hangs && !allowed.hangs {
-        let schedule = scheduled.deadlock.map(|schedule| schedule.to_string());
-        return Err(format!("the host alone hangs, with schedule {schedule:?}"));
+        let with = with(scheduled.deadlock.as_ref());
+        return Err(format!("the host alone hangs, {with}"));
     }
     Ok(seen)
 }
@@ -132,21 +136,26 @@ pub(super) fn compare(
     }
 }
 
-/// The host with schedules by chance.
+/// The host with schedules by chance, and with lanes that run at the same time.
 pub(super) struct Sampler {
     /// There between two batches.
     host: Option<HostTarget>,
+    free: HostTarget,
 }
 
 impl Sampler {
     /// A host with the driver in that file.
-    pub(super) fn new(driver: PathBuf) -> Self {
-        let host = HostTarget::with_options(Options::new(driver));
-        Self { host: Some(host) }
+    pub(super) fn new(driver: &Path) -> Self {
+        let host = || HostTarget::with_options(Options::new(driver));
+        Self {
+            host: Some(host()),
+            free: host(),
+        }
     }
 
-    /// Runs a program until all has been seen that is allowed: with a few schedules at the least, and so
-    /// many at the most.
+    /// Runs a program until all has been seen that is allowed: with so many schedules at the most, and some
+    /// of them at the least. What cannot hang runs with lanes at the same time too: what hangs would take as
+    /// long as a wait deadline.
     pub(super) fn compare(
         &mut self,
         program: &ProgramBuf,
@@ -155,7 +164,7 @@ impl Sampler {
     ) -> Result<Agreement, String> {
         let mut seen = Seen::default();
         let mut tried = 0;
-        while tried < limit.min(LEAST) || (tried < limit && !seen.all_of(allowed)) {
+        while tried < limit / LEAST || (tried < limit && !seen.all_of(allowed)) {
             let first = tried.into();
             let depth = 2 + tried % 3;
             for schedules in [
@@ -167,6 +176,9 @@ impl Sampler {
                 seen.hangs |= more.hangs;
                 tried += BATCH;
             }
+        }
+        if !allowed.hangs {
+            run(&mut self.free, program, BATCH, allowed)?;
         }
         judge(&seen, allowed)
     }
@@ -184,7 +196,8 @@ impl Sampler {
 
     /// Ends the machine.
     pub(super) fn finish(self) {
-        let mut host = self.host.expect("it was given back");
-        host.finish().expect("nothing is left behind");
+        for mut host in [self.host.expect("it was given back"), self.free] {
+            host.finish().expect("nothing is left behind");
+        }
     }
 }

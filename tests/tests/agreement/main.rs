@@ -64,7 +64,7 @@ fn the_suite_has_the_same_outcomes_on_model_and_host() {
     );
     files.sort();
     let mut host = host(MANY);
-    let mut sampler = Sampler::new(driver());
+    let mut sampler = Sampler::new(&driver());
     let (mut same, mut within, mut wrong) = (0, 0, Vec::new());
     for file in &files {
         let name = file.display().to_string();
@@ -132,7 +132,7 @@ fn random_programs_have_the_same_outcomes_on_model_and_host() {
 #[test]
 fn random_programs_with_caller_lanes_do_on_the_host_what_the_model_allows() {
     let extent = Extent::new(CALLERS, FEW);
-    let mut sampler = Sampler::new(driver());
+    let mut sampler = Sampler::new(&driver());
     let counts = extent.try_programs(&callers::program(), |program| {
         if !is_small(program, 20) {
             return Ok(Agreement::NotRun);
