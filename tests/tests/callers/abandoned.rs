@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use apclab_host::{HostError, UserHandle, UserRef, UserThread};
 use apclab_protocol::build::ProgramBuf;
-use apclab_protocol::call::{CallReply, CallRequest};
+use apclab_protocol::call::CallReply;
 use apclab_protocol::ioctl;
-use apclab_protocol::message::{Reply as _, RunRequest};
+use apclab_protocol::message::Reply as _;
 use apclab_protocol::status;
 use apclab_protocol::step::{Step, WaitMode};
-use apclab_tests::{Handle, bounds, machine, request, stop};
+use apclab_tests::{Handle, bounds, machine, stop};
 
 use crate::{
-    SOON, ZERO, as_user, begin, call, callers, calls_in, ended, held, holds, loaded, status_of,
-    until_it_waits, waits,
+    SOON, as_user, begin, call, call_request, callers, calls_in, ended, held, holds, loaded,
+    patient, status_of, until_it_waits, waits,
 };
 
 /// How long the driver may take: it looks every 250 ms.
@@ -46,22 +46,12 @@ fn disturbed(
 ) -> Result<Option<CallReply>, HostError> {
     let host = machine();
     let (handle, session) = loaded(&host, program);
-    let patient = RunRequest {
-        wait_deadline_ms: 2000,
-        ..bounds(1)
-    };
-    let run = begin(&handle, session, &patient);
+    let run = begin(&handle, session, &patient());
     let other = Arc::new(Handle::open(&host));
     let user = Arc::clone(&other);
     let (sender, told) = mpsc::channel();
     let waiting = host.spawn_user(&handle.file, "waiting", move |thread| {
-        let body = CallRequest {
-            lane: 0,
-            step: Some(0),
-            registers: ZERO,
-        }
-        .encode();
-        let (input, mut output) = (request(session, &body), [0; CallReply::SIZE]);
+        let (input, mut output) = (call_request(session, 0, Some(0)), [0; CallReply::SIZE]);
         let sent = thread.ioctl(&user.file, ioctl::CALL, &input, &mut output);
         sender
             .send(sent.map(|_| CallReply::decode(&output)))

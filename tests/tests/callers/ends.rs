@@ -14,7 +14,7 @@ use apclab_tests::{Handle, bounds, machine, stop};
 
 use crate::{
     SOON, as_user, asks, begin, call, callers, calls, calls_in, ended, held, holds, loaded,
-    status_of, until_it_waits, waits,
+    patient, status_of, until_it_waits, waits,
 };
 
 #[test]
@@ -72,11 +72,7 @@ fn cancelling_the_run_ends_a_call_that_waits() {
         let host = machine();
         let (handle, session) = loaded(&host, &waits());
         let other = Handle::open(&host);
-        let patient = RunRequest {
-            wait_deadline_ms: 2000,
-            ..bounds(1)
-        };
-        let run = begin(&handle, session, &patient);
+        let run = begin(&handle, session, &patient());
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| calls(&other, session, 0, Some(0)));
             until_it_waits(&handle, session);
@@ -99,11 +95,7 @@ fn cancelling_the_run_ends_a_call_that_waits() {
 fn a_handle_that_closes_ends_only_what_came_through_it() {
     let host = machine();
     let (handle, session) = loaded(&host, &waits());
-    let patient = RunRequest {
-        wait_deadline_ms: 2000,
-        ..bounds(1)
-    };
-    let run = begin(&handle, session, &patient);
+    let run = begin(&handle, session, &patient());
     let other = Handle::open(&host);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| calls(&other, session, 0, Some(0)));
@@ -132,11 +124,7 @@ fn removing_the_device_ends_a_call_and_what_is_held() {
         ..callers(lanes, 2)
     };
     let (handle, session) = loaded(&host, &program);
-    let patient = RunRequest {
-        wait_deadline_ms: 2000,
-        ..bounds(1)
-    };
-    let run = begin(&handle, session, &patient);
+    let run = begin(&handle, session, &patient());
     let user = Arc::clone(&handle);
     let (sender, receiver) = mpsc::channel();
     let thread = host.spawn_user(&handle.file, "user", move |thread| {
@@ -171,11 +159,7 @@ fn removing_the_device_ends_a_call_and_what_is_held() {
 fn closing_the_handle_of_a_call_cancels_the_run() {
     let host = machine();
     let (handle, session) = loaded(&host, &waits());
-    let patient = RunRequest {
-        wait_deadline_ms: 2000,
-        ..bounds(1)
-    };
-    let run = begin(&handle, session, &patient);
+    let run = begin(&handle, session, &patient());
     let other = Handle::open(&host);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| calls(&other, session, 0, Some(0)));

@@ -22,7 +22,7 @@ use apclab_protocol::message::{Reply, RunReply, RunRequest};
 use apclab_protocol::program::{Apc, ApcKind, Event, EventKind};
 use apclab_protocol::status::{self, NtStatus};
 use apclab_protocol::step::Step;
-use apclab_tests::{Answer, Handle, register, request};
+use apclab_tests::{Answer, Handle, bounds, register, request};
 
 pub(crate) const SOON: Duration = Duration::from_secs(8);
 pub(crate) const ZERO: Registers = [0; limits::REGISTERS];
@@ -116,6 +116,25 @@ pub(crate) fn ended(run: &Pending) -> Answer<RunReply> {
     }
 }
 
+/// Bounds of a run whose waits last as long as those of caller lanes may.
+pub(crate) const fn patient() -> RunRequest {
+    RunRequest {
+        wait_deadline_ms: limits::CALLER_WAIT_DEADLINE_MS,
+        ..bounds(1)
+    }
+}
+
+/// A CALL of a lane whose registers are all 0.
+pub(crate) fn call_request(session: u32, lane: u8, step: Option<u32>) -> Vec<u8> {
+    let registers = ZERO;
+    let call = CallRequest {
+        lane,
+        step,
+        registers,
+    };
+    request(session, &call.encode())
+}
+
 /// A CALL in whatever thread the host has for it.
 pub(crate) fn calls(
     handle: &Handle,
@@ -123,15 +142,9 @@ pub(crate) fn calls(
     lane: u8,
     step: Option<u32>,
 ) -> Answer<CallReply> {
-    let registers = ZERO;
-    let body = CallRequest {
-        lane,
-        step,
-        registers,
-    }
-    .encode();
+    let input = call_request(session, lane, step);
     let mut output = [0; CallReply::SIZE];
-    match handle.raw(ioctl::CALL, &request(session, &body), &mut output) {
+    match handle.raw(ioctl::CALL, &input, &mut output) {
         (status::SUCCESS, CallReply::SIZE) => Ok(CallReply::decode(&output).unwrap()),
         (status, written) => {
             assert_eq!(written, 0);
@@ -148,15 +161,8 @@ pub(crate) fn calls_in(
     lane: u8,
     step: Option<u32>,
 ) -> Answer<CallReply> {
-    let registers = ZERO;
-    let body = CallRequest {
-        lane,
-        step,
-        registers,
-    }
-    .encode();
+    let input = call_request(session, lane, step);
     let mut output = [0; CallReply::SIZE];
-    let input = request(session, &body);
     let completion = user.ioctl(file, ioctl::CALL, &input, &mut output).unwrap();
     match completion.status {
         status::SUCCESS => Ok(CallReply::decode(&output).unwrap()),
